@@ -1,0 +1,360 @@
+"""Which weight sits in which cell of which macro, and in which read it takes part.
+
+Pure data, like :mod:`binohm.gen.network`. A plan belongs to one network; ``plan.layers[i]`` maps
+``network.layers[i]``.
+
+What a macro computes
+---------------------
+``sa`` and ``adc`` drive all rows at once. With ``x`` the drive of a row (+1, -1 or 0 for off)
+and ``w`` the cell, a column has the sum ``s = sum(x * w)``; of the ``d`` driven rows, ``m``
+match (``x == w``), so that ``s = 2 * m - d``. ``adc`` returns ``min(m, 2**adc_bits - 1)``; ``sa``
+returns ``s + b + 1/2 > 0`` where ``b`` is the sum of the column's bias cells (-1, 0 or +1).
+``pcsa`` reads one row (a word) and returns, for each enabled column, whether input and cell match.
+
+How a layer is read
+-------------------
+``planes`` are the weights of the bit planes, read in series; ``(1,)`` where the input is -1/+1.
+``drive`` says what a bit puts on its line: ``bipolar``, +1 or -1; ``unipolar``, +1 or off.
+``M = sum over planes of plane * m`` is what counts. ``D`` is the same sum over ``d``. Then the
+layer's ``u`` is ``M`` if ``driven`` is false (``D`` is constant, and part of the thresholds) and
+``2 * M - D`` if it is true (``D`` depends on the data and travels with the activations).
+
+===================  ==================  =======  ========================================
+input of the layer   cell and readout    driven   relation of ``u`` to ``s = w @ x``
+===================  ==================  =======  ========================================
+-1/+1                bipolar drive       false    ``s = 2 * u - n``, n inputs of the group
+-1/+1                unipolar drive      true     ``s = 2 * u - sum(w)``
+multi-bit            unipolar drive      true     ``s = u``
+===================  ==================  =======  ========================================
+
+``sa`` has no ``u``: its bias cells hold ``b = -ceil(theta)`` (bipolar drive) or
+``b = -ceil((theta + sum(w)) / 2)`` (unipolar drive).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from binohm.gen.errors import OutputError
+
+__all__ = ["SCHEMA", "Array", "Host", "Image", "LayerPlan", "Plan", "Tile"]
+
+SCHEMA = 1
+
+Readout = Literal["sa", "adc", "pcsa"]
+Cell = Literal["1t1r", "2t2r", "complementary"]
+Drive = Literal["bipolar", "unipolar"]
+
+
+@dataclass(frozen=True)
+class Array:
+    """One kind of macro: its geometry and its datasheet. Equal arrays share one socket module.
+
+    Parameters
+    ----------
+    readout, cell : str
+    rows, columns : int
+        Logical inputs (``pcsa``: words) and columns.
+    bias_rows : int
+        Rows beyond ``rows``, always driven +1. ``sa`` only, else 0.
+    adc_bits : int
+        ``adc`` only, else 0.
+    per_cycle : int
+        Columns that the digital view computes in a cycle; ``columns`` for ``pcsa``.
+    latency, interval, outstanding : int
+        A request accepted in cycle ``t`` has its response valid from cycle ``t + latency`` (or
+        from the cycle after the one in which the previous response was taken, if that is later);
+        the next request is accepted in ``t + interval`` at the earliest; and a request is accepted
+        no earlier than the cycle in which the response ``outstanding`` requests before was taken.
+    """
+
+    readout: Readout
+    cell: Cell
+    rows: int
+    columns: int
+    bias_rows: int
+    adc_bits: int
+    per_cycle: int
+    latency: int
+    interval: int
+    outstanding: int
+
+    @property
+    def name(self) -> str:
+        """Suffix of the socket module, such as ``sa_2t2r_128x64_b16_p4``."""
+        parts = [self.readout, self.cell, f"{self.rows}x{self.columns}"]
+        if self.readout == "sa":
+            parts.append(f"b{self.bias_rows}")
+        if self.readout == "adc":
+            parts.append(f"q{self.adc_bits}")
+        if self.readout != "pcsa":
+            parts.append(f"p{self.per_cycle}")
+        return "_".join(parts)
+
+    @property
+    def lines(self) -> int:
+        """Driven lines: rows and bias rows."""
+        return self.rows + self.bias_rows
+
+    @property
+    def q_bits(self) -> int:
+        """Width of a response: one bit a column, or ``adc_bits`` a column."""
+        return self.columns * max(1, self.adc_bits)
+
+    @property
+    def column_bits(self) -> int:
+        """Bits of one column in a memory word: its rows, then bias +1 cells, then bias -1 cells."""
+        return self.rows + 2 * self.bias_rows
+
+    @property
+    def word_bits(self) -> int:
+        """Width of a memory word: ``per_cycle`` columns, or one row for ``pcsa``."""
+        return self.columns if self.readout == "pcsa" else self.per_cycle * self.column_bits
+
+    @property
+    def depth(self) -> int:
+        """Memory words of one macro."""
+        return self.rows if self.readout == "pcsa" else -(-self.columns // self.per_cycle)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One macro of a layer.
+
+    Parameters
+    ----------
+    name : str
+        ``<layer>_t<index>``: the instance, and its image ``mem/<name>.hex``.
+    id : int
+        Unique in the plan; the socket's ``ID``.
+    group : int
+        Which group of a split layer it belongs to; 0 otherwise.
+    inputs : (start, stop)
+        ``sa`` and ``adc``: row ``r`` is input ``start + r``. ``pcsa``: all inputs of the layer.
+    outputs : (start, stop, step)
+        ``sa`` and ``adc``: column ``c`` is output ``start + c``, step is 1. ``pcsa``: the tile
+        of engine ``e`` serves outputs ``e``, ``e + engines``, ...
+    slice : int
+        ``pcsa``: position among the ``slices_per_read`` tiles of an engine; 0 otherwise.
+    """
+
+    name: str
+    id: int
+    group: int
+    inputs: tuple[int, int]
+    outputs: tuple[int, int, int]
+    slice: int = 0
+
+
+@dataclass(frozen=True)
+class Image:
+    """One memory file under ``mem/``.
+
+    Parameters
+    ----------
+    name : str
+        ``mem/<name>.hex``: ``depth`` lines of ``ceil(width / 4)`` lower-case hex digits.
+    kind : str
+        - ``cells``: a tile. ``sa``, ``adc``: word ``a`` holds columns ``a * per_cycle`` and up,
+          the first in the low bits, ``column_bits`` each: bit ``r`` is row ``r`` (1 is +1), then a
+          bit for each bias row that is +1, then a bit for each bias row that is -1. ``pcsa``:
+          word ``r`` is row ``r``, bit ``c`` is column ``c``. Unused cells are 0.
+        - ``flip``: ``sa``; word ``a`` holds outputs ``a * chunk`` and up, ``groups`` bits each.
+        - ``threshold``: word ``a`` holds outputs ``a * chunk`` and up; for each output its groups,
+          the first lowest: ``fields[0]`` bits of theta (two's complement, compared ``u >= theta``)
+          and one bit of flip above it.
+        - ``affine``: word ``a`` holds outputs ``a * chunk`` and up, for each ``fields[0]`` bits
+          of scale and above it ``fields[1]`` bits of offset, two's complement:
+          ``score = scale * u + offset``.
+        - ``table``: word ``p`` is the value of pixel byte ``p``, two's complement if signed.
+    layer : str
+        The layer's name, or ``input``.
+    depth, width : int
+    fields : tuple of int
+    """
+
+    name: str
+    kind: Literal["cells", "flip", "threshold", "affine", "table"]
+    layer: str
+    depth: int
+    width: int
+    fields: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """How one layer is computed.
+
+    Parameters
+    ----------
+    name : str
+    scores : bool
+        The last layer: integer scores instead of bits.
+    array : Array
+    inputs, outputs, groups : int
+    planes : tuple of int
+    drive : str
+    driven : bool
+        Whether ``D`` travels with the activations, see the module.
+    chunk : int
+        Outputs that leave the arrays' periphery in a cycle; for ``pcsa`` the engines. Chunk ``t``
+        holds outputs ``t * chunk`` and up.
+    slices_per_read : int
+        ``pcsa``: slices of ``array.columns`` inputs read at once by an engine; 1 otherwise.
+        An engine keeps the word of output ``t * chunk + e``, slice ``j * slices_per_read + v``
+        in row ``t * reads_per_output + j`` of its tile ``v``.
+    u_range : (low, high)
+        All values ``u`` can take; (0, 1) for ``sa``.
+    tiles : tuple of Tile
+        ``sa``, ``adc``: by group, then rows, then columns. ``pcsa``: by engine, then slice.
+    """
+
+    name: str
+    scores: bool
+    array: Array
+    inputs: int
+    outputs: int
+    groups: int
+    planes: tuple[int, ...]
+    drive: Drive
+    driven: bool
+    chunk: int
+    slices_per_read: int
+    u_range: tuple[int, int]
+    tiles: tuple[Tile, ...]
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of one image."""
+        return -(-self.outputs // self.chunk)
+
+    @property
+    def slices(self) -> int:
+        """``pcsa``: slices of an input vector; 1 otherwise."""
+        return -(-self.inputs // self.array.columns) if self.array.readout == "pcsa" else 1
+
+    @property
+    def reads_per_output(self) -> int:
+        """``pcsa``: reads of one output and plane; 1 otherwise."""
+        return -(-self.slices // self.slices_per_read)
+
+    @property
+    def activations(self) -> int:
+        """Array activations (read requests) per image."""
+        if self.array.readout == "pcsa":
+            return self.chunks * self.reads_per_output * len(self.planes)
+        return len(self.planes)
+
+    def cells(self, tile: Tile) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Output and input of every cell, shape (rows, columns) each; -1 where a cell is unused."""
+        shape = (self.array.rows, self.array.columns)
+        row, column = np.indices(shape, dtype=np.int64)
+        if self.array.readout == "pcsa":
+            step, part = np.divmod(row, self.reads_per_output)
+            output = tile.outputs[0] + step * tile.outputs[2]
+            where = part * self.slices_per_read + tile.slice
+            source = where * self.array.columns + column
+        else:
+            output = tile.outputs[0] + column
+            source = tile.inputs[0] + row
+        used = (output < tile.outputs[1]) & (source < tile.inputs[1])
+        return np.where(used, output, -1), np.where(used, source, -1)
+
+
+@dataclass(frozen=True)
+class Host:
+    """The streams at the top.
+
+    Parameters
+    ----------
+    input_bytes, output_bytes : int
+        Width of TDATA in bytes.
+    scores : bool
+        Whether a result frame holds the scores after the class. A frame is a sequence of 32-bit
+        little-endian words: the class, then one signed score per class.
+    """
+
+    input_bytes: int
+    output_bytes: int
+    scores: bool
+
+    def input_beats(self, elements: int) -> int:
+        """Beats of one image, a byte per pixel."""
+        return -(-elements // self.input_bytes)
+
+    def output_beats(self, classes: int) -> int:
+        """Beats of one result frame."""
+        return -(-4 * (1 + classes * self.scores) // self.output_bytes)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The mapping of a network.
+
+    Parameters
+    ----------
+    name : str
+        The network's: the Verilog top is ``binohm_<name>``.
+    host : Host
+    layers : tuple of LayerPlan
+    images : tuple of Image
+    taps : dict
+        Layer name to the hierarchical path of its output stream below the top, a prefix to which
+        ``__valid``, ``__ready`` and ``__payload`` are added. ``input`` is the first layer's input.
+    """
+
+    name: str
+    host: Host
+    layers: tuple[LayerPlan, ...]
+    images: tuple[Image, ...]
+    taps: dict[str, str]
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """The kinds of macro, each once, in order of first use."""
+        return tuple(dict.fromkeys(layer.array for layer in self.layers))
+
+    def to_json(self) -> str:
+        """The text of ``plan.json``."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        OutputError
+            If the text is not a plan of this schema.
+        """
+        try:
+            raw = json.loads(text)
+            if raw["schema"] != SCHEMA:
+                raise OutputError(
+                    f"plan.json has schema {raw['schema']}, but this version reads {SCHEMA}; "
+                    "build again"
+                )
+            layers = tuple(_layer(layer) for layer in raw["layers"])
+            images = tuple(
+                Image(**{**image, "fields": tuple(image["fields"])}) for image in raw["images"]
+            )
+            return cls(raw["name"], Host(**raw["host"]), layers, images, raw["taps"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise OutputError(f"plan.json is damaged ({error!r}); build again") from error
+
+
+def _layer(raw: dict[str, Any]) -> LayerPlan:
+    tiles = tuple(
+        Tile(**{**tile, "inputs": tuple(tile["inputs"]), "outputs": tuple(tile["outputs"])})
+        for tile in raw["tiles"]
+    )
+    return LayerPlan(**{
+        **raw,
+        "array": Array(**raw["array"]),
+        "planes": tuple(raw["planes"]),
+        "u_range": tuple(raw["u_range"]),
+        "tiles": tiles,
+    })

