@@ -1,0 +1,404 @@
+"""From a network and a configuration to a plan: readouts, tiles, parallelism, images.
+
+:func:`map_network` is pure and deterministic. Its choices, layer by layer:
+
+- *Readout*, where it is ``auto``: ``sa`` if :mod:`binohm.gen.combinations` allows it, the inputs of
+  every group fit the rows and every threshold the bias rows; else ``adc``. ``pcsa`` by request.
+- *Tiles*: ``sa`` and ``adc`` cut the inputs of each group at multiples of the rows (``sa`` into one
+  part) and the outputs at multiples of the columns. ``pcsa`` gives each engine ``slices_per_read``
+  arrays, whose rows hold the words of every ``engines``-th output.
+- *Parallelism*, where it is ``auto``: the least hardware with which the layer takes no more cycles
+  an image than ``goal.interval``. If nothing is fast enough, which takes an interval shorter than
+  the number of planes, everything is done at once.
+- *Integers*: see :mod:`binohm.gen.folding`.
+
+What does not fit is refused with the layer, what it needs and what to do:
+:class:`~binohm.gen.errors.CapacityError` where a size is at fault,
+:class:`~binohm.gen.errors.ConfigError` where a setting is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import Literal
+
+import numpy as np
+
+from binohm.gen.combinations import (
+    CELLS,
+    READOUTS,
+    InputKind,
+    LayerKind,
+    Legal,
+    kinds,
+    legal,
+    reason,
+)
+from binohm.gen.config import MAX_SIDE, ArrayConfig, Config
+from binohm.gen.errors import CapacityError, ConfigError, ModelError
+from binohm.gen.folding import affine, bias, signed_bits, u_range
+from binohm.gen.network import Dense, Input, Network, Scores
+from binohm.gen.plan import Array, Host, Image, LayerPlan, Plan, Readout, Tile
+
+__all__ = ["MAX_CELLS", "MAX_TILES", "map_network", "pixel_form"]
+
+MAX_TILES = 1 << 16
+MAX_CELLS = 1 << 28
+SCORE_LIMIT = 1 << 31
+"""Scores are 32-bit integers at the output."""
+
+AUTO: tuple[Readout, ...] = ("sa", "adc")
+"""What ``readout = "auto"`` tries, in this order."""
+
+PixelForm = tuple[Literal["identity", "saturate", "step", "table"], int, bool]
+
+
+def map_network(network: Network, config: Config) -> Plan:
+    """Map every layer of a network to arrays.
+
+    Raises
+    ------
+    CapacityError, ConfigError
+        See the module.
+    ModelError
+        If a layer has the reserved name ``input``.
+    """
+    config.check_layers([layer.name for layer in network.layers])
+    if any(layer.name == "input" for layer in network.layers):
+        raise ModelError("layer input: this name stands for the pixels; rename the layer")
+    host = Host(config.host.input_bytes, config.host.output_bytes, config.host.scores)
+    wish = config.goal.interval
+    goal = host.input_beats(network.input.elements) if wish == "input" else wish
+    designs = [
+        _design(network, index, config.for_layer(layer.name), goal)
+        for index, layer in enumerate(network.layers)
+    ]
+    _check_size(designs)
+    layers: list[LayerPlan] = []
+    for design in designs:
+        layers.append(_layer_plan(design, sum(len(layer.tiles) for layer in layers)))
+    return Plan(
+        name=config.design.name or network.name,
+        host=host,
+        layers=tuple(layers),
+        images=(
+            *_input_image(network.input),
+            *(
+                image
+                for design, layer in zip(designs, layers, strict=True)
+                for image in _images(design, layer)
+            ),
+        ),
+        taps={"input": "input_o", **{layer.name: f"{layer.name}_o" for layer in layers}},
+    )
+
+
+def pixel_form(source: Input) -> PixelForm:
+    """How a pixel byte ``p`` becomes its value: form, threshold, inverted.
+
+    ``identity``: itself. ``saturate``: ``min(p, 2**bits - 1)``. ``step``: the bit of a -1/+1 value,
+    ``(p >= threshold) ^ inverted``. ``table``: anything else, looked up. Threshold and inverted
+    are 0 and False unless the form is ``step``.
+    """
+    pixels = np.arange(256)
+    if not source.bipolar:
+        if not np.array_equal(source.table, np.minimum(pixels, (1 << source.bits) - 1)):
+            return "table", 0, False
+        return ("identity" if source.bits == 8 else "saturate"), 0, False
+    changes = np.flatnonzero(np.diff(source.table))
+    if changes.size != 1:
+        return "table", 0, False
+    return "step", int(changes[0]) + 1, bool(source.table[0] > 0)
+
+
+@dataclass(frozen=True)
+class _Design:
+    """The decisions on one layer; its tiles follow from them."""
+
+    layer: Dense | Scores
+    inputs: InputKind
+    how: Legal
+    array: Array
+    planes: tuple[int, ...]
+    magnitude: int
+    chunk: int
+    slices_per_read: int
+    parts: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def tiles(self) -> int:
+        if self.array.readout == "pcsa":
+            return self.chunk * self.slices_per_read
+        return sum(map(len, self.parts)) * -(-self.layer.outputs // self.array.columns)
+
+
+def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _Design:
+    layer = network.layers[index]
+    inputs, kind = kinds(network, index)
+    planes = network.input.plane_weights if inputs == "planes" else (1,)
+    magnitude = int(np.abs(network.input.table).max()) if inputs == "planes" else 1
+    readout = _readout(layer, inputs, kind, config)
+    how = legal(readout, config.cell, inputs, kind)
+    assert how is not None
+    if readout == "pcsa":
+        engines, slices = _engines(layer, config, len(planes), goal)
+        array = Array(
+            "pcsa", config.cell, config.rows, config.columns, 0, 0, config.columns, 1, 1, 1
+        )
+        parts: tuple[tuple[tuple[int, int], ...], ...] = (((0, layer.inputs),),)
+        return _Design(layer, inputs, how, array, planes, magnitude, engines, slices, parts)
+    per_cycle, chunk = _columns(layer, config, len(planes), goal)
+    steps = -(-config.columns // per_cycle)
+    array = Array(
+        readout=readout,
+        cell=config.cell,
+        rows=config.rows,
+        columns=config.columns,
+        bias_rows=config.bias_rows if readout == "sa" else 0,
+        adc_bits=_adc_bits(layer.name, config) if readout == "adc" else 0,
+        per_cycle=per_cycle,
+        latency=steps + 1,
+        interval=steps,
+        outstanding=2,
+    )
+    parts = tuple(_cut(start, stop, config.rows) for start, stop in _groups(layer))
+    return _Design(layer, inputs, how, array, planes, magnitude, chunk, 1, parts)
+
+
+def _groups(layer: Dense | Scores) -> list[tuple[int, int]]:
+    bounds = layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
+    return list(pairwise(bounds))
+
+
+def _cut(start: int, stop: int, size: int) -> tuple[tuple[int, int], ...]:
+    return tuple((at, min(at + size, stop)) for at in range(start, stop, size))
+
+
+def _readout(
+    layer: Dense | Scores, inputs: InputKind, kind: LayerKind, config: ArrayConfig
+) -> Readout:
+    """The readout asked for, or the first that can be; refuses where there is none."""
+    wanted = AUTO if config.readout == "auto" else (config.readout,)
+    obstacles: list[str] = []
+    cures: list[str] = []
+    for readout in wanted:
+        why = reason(readout, config.cell, inputs, kind)
+        if why is None and readout == "sa":
+            assert isinstance(layer, Dense)
+            why, cure = _sa_limits(layer, config)
+            cures += [cure] if cure else []
+        if why is None:
+            return readout
+        obstacles.append(f"{readout} with cell {config.cell}: {why}")
+    cures += _alternatives(layer.name, inputs, kind, config)
+    raise CapacityError(f"layer {layer.name}: {'; '.join(obstacles)}; {' or '.join(cures)}")
+
+
+def _sa_limits(layer: Dense, config: ArrayConfig) -> tuple[str | None, str | None]:
+    """Why the sizes of a layer rule out ``sa``, and what would help."""
+    sizes = [stop - start for start, stop in _groups(layer)]
+    need = max(sizes)
+    if need > config.rows:
+        who = f"group {sizes.index(need)} has" if layer.groups > 1 else "the layer has"
+        cure = f"set layers.{layer.name}.rows = {need}" if need <= MAX_SIDE else None
+        return f"{who} {need} inputs, but the array has {config.rows} rows", cure
+    drive = legal("sa", config.cell, "signs", "hidden")
+    assert drive is not None
+    reach = np.abs(bias(layer, drive.drive))
+    need = int(reach.max())
+    if need > config.bias_rows:
+        output = int(np.unravel_index(reach.argmax(), reach.shape)[1])
+        cure = f"set layers.{layer.name}.bias_rows = {need}" if need <= MAX_SIDE else None
+        return (
+            f"the threshold of output {output} needs {need} bias rows, "
+            f"but the array has {config.bias_rows}"
+        ), cure
+    return None, None
+
+
+def _alternatives(name: str, inputs: InputKind, kind: LayerKind, config: ArrayConfig) -> list[str]:
+    """Settings under which the table of combinations allows a layer."""
+    readouts = [
+        readout
+        for readout in READOUTS
+        if readout not in (config.readout, "sa") and legal(readout, config.cell, inputs, kind)
+    ]
+    if readouts and config.readout != "auto":
+        return [f"set layers.{name}.readout = {' or '.join(readouts)}"]
+    tried = AUTO if config.readout == "auto" else (config.readout,)
+    cells = [
+        cell
+        for cell in CELLS
+        if cell != config.cell and any(legal(readout, cell, inputs, kind) for readout in tried)
+    ]
+    if cells:
+        return [f"set layers.{name}.cell = {' or '.join(cells)}"]
+    return ["give the model unsplit"]
+
+
+def _adc_bits(name: str, config: ArrayConfig) -> int:
+    need = int(config.rows).bit_length()
+    if config.adc_bits == "auto":
+        return need
+    if config.adc_bits < need and not config.lossy:
+        raise ConfigError(
+            f"layer {name}: adc_bits = {config.adc_bits} clips, since {config.rows} rows need "
+            f"{need}; set lossy = true to allow it"
+        )
+    return int(config.adc_bits)
+
+
+def _columns(layer: Dense | Scores, config: ArrayConfig, planes: int, goal: int) -> tuple[int, int]:
+    """``sa``, ``adc``: columns and outputs per cycle."""
+    if config.columns_per_cycle == "auto":
+        limit = max(1, goal // planes)
+        return -(-config.columns // limit), -(-layer.outputs // limit)
+    per_cycle = min(config.columns_per_cycle, config.columns)
+    steps = -(-config.columns // per_cycle)
+    return per_cycle, -(-layer.outputs // steps)
+
+
+def _engines(layer: Dense | Scores, config: ArrayConfig, planes: int, goal: int) -> tuple[int, int]:
+    """``pcsa``: engines and slices per read.
+
+    Of all pairs whose words fit the rows and which meet the goal, the one with the fewest arrays,
+    then the fewest engines. If none meets it, the fastest.
+    """
+    slices = -(-layer.inputs // config.columns)
+    if config.slices_per_read == "auto":
+        # Only these widths differ in the number of reads.
+        widths = sorted({-(-slices // reads) for reads in range(1, slices + 1)})
+    else:
+        widths = [min(config.slices_per_read, slices)]
+    found: list[tuple[int, int, int, int]] = []
+    for width in widths:
+        reads = -(-slices // width)
+        fitting = config.rows // reads
+        if config.engines == "auto":
+            steps = max(1, min(fitting, goal // (planes * reads)))
+            engines = -(-layer.outputs // steps)
+        else:
+            engines = min(config.engines, layer.outputs)
+        steps = -(-layer.outputs // engines)
+        if steps <= fitting:
+            late = max(0, planes * reads * steps - goal)
+            found.append((late, engines * width, engines, width))
+    if not found:
+        raise _too_few_words(layer, config, -(-slices // widths[-1]))
+    _, _, engines, width = min(found)
+    return engines, width
+
+
+def _too_few_words(layer: Dense | Scores, config: ArrayConfig, reads: int) -> CapacityError:
+    """Words of ``pcsa`` beyond the rows, although slices are read as wide as allowed."""
+    fitting = config.rows // reads
+    if not fitting:
+        slices = -(-layer.inputs // config.columns)
+        return CapacityError(
+            f"layer {layer.name}: pcsa keeps {reads} words of an output in an array, but it has "
+            f"{config.rows} rows; set layers.{layer.name}.slices_per_read = "
+            f"{-(-slices // config.rows)}"
+        )
+    assert config.engines != "auto"
+    words = -(-layer.outputs // config.engines) * reads
+    return CapacityError(
+        f"layer {layer.name}: pcsa keeps {words} words of an engine in an array, but it has "
+        f"{config.rows} rows; set layers.{layer.name}.engines = {-(-layer.outputs // fitting)}"
+    )
+
+
+def _check_size(designs: Sequence[_Design]) -> None:
+    """Refuse a plan that nobody could build, before its tiles are made."""
+    tiles = sum(design.tiles for design in designs)
+    cells = sum(design.tiles * design.array.lines * design.array.columns for design in designs)
+    largest = max(designs, key=lambda design: design.tiles)
+    if tiles > MAX_TILES:
+        raise CapacityError(
+            f"layer {largest.layer.name}: {largest.tiles} of {tiles} arrays, more than "
+            f"{MAX_TILES}; use larger arrays"
+        )
+    if cells > MAX_CELLS:
+        raise CapacityError(
+            f"layer {largest.layer.name}: {largest.tiles} of {tiles} arrays, which have {cells} "
+            f"cells, more than {MAX_CELLS}; use arrays nearer to the layers in size"
+        )
+
+
+def _layer_plan(design: _Design, first: int) -> LayerPlan:
+    layer, array = design.layer, design.array
+    sizes = [[stop - start for start, stop in group] for group in design.parts]
+    places = _engine_places(design) if array.readout == "pcsa" else _array_places(design)
+    return LayerPlan(
+        name=layer.name,
+        scores=isinstance(layer, Scores),
+        array=array,
+        inputs=layer.inputs,
+        outputs=layer.outputs,
+        groups=layer.groups,
+        planes=design.planes,
+        drive=design.how.drive,
+        driven=design.how.driven,
+        chunk=design.chunk,
+        slices_per_read=design.slices_per_read,
+        u_range=u_range(array, sizes, design.planes, design.how.drive, design.magnitude),
+        tiles=tuple(
+            Tile(f"{layer.name}_t{index}", first + index, *place)
+            for index, place in enumerate(places)
+        ),
+    )
+
+
+Place = tuple[int, tuple[int, int], tuple[int, int, int], int]
+
+
+def _array_places(design: _Design) -> Iterator[Place]:
+    """``sa``, ``adc``: group, inputs, outputs and slice of each tile."""
+    columns = _cut(0, design.layer.outputs, design.array.columns)
+    for group, parts in enumerate(design.parts):
+        for inputs, outputs in product(parts, columns):
+            yield group, inputs, (*outputs, 1), 0
+
+
+def _engine_places(design: _Design) -> Iterator[Place]:
+    """``pcsa``: group, inputs, outputs and slice of each tile."""
+    inputs, outputs, engines = design.layer.inputs, design.layer.outputs, design.chunk
+    for engine, position in product(range(engines), range(design.slices_per_read)):
+        yield 0, (0, inputs), (engine, outputs, engines), position
+
+
+def _images(design: _Design, plan: LayerPlan) -> Iterator[Image]:
+    name, array, lanes = plan.name, plan.array, plan.chunk * plan.groups
+    for tile in plan.tiles:
+        yield Image(tile.name, "cells", name, array.depth, array.word_bits)
+    if isinstance(design.layer, Scores):
+        fields = _score_bits(design.layer, design.inputs, plan)
+        yield Image(f"{name}_affine", "affine", name, plan.chunks, lanes * sum(fields), fields)
+    elif array.readout == "sa":
+        yield Image(f"{name}_flip", "flip", name, plan.chunks, lanes)
+    else:
+        low, high = plan.u_range
+        bits = signed_bits(low, high + 1)
+        yield Image(
+            f"{name}_threshold", "threshold", name, plan.chunks, lanes * (bits + 1), (bits,)
+        )
+
+
+def _score_bits(layer: Scores, inputs: InputKind, plan: LayerPlan) -> tuple[int, int]:
+    """Widths of scale and offset; refuses scores that 32 bits do not hold."""
+    scale, offset = affine(layer, inputs, plan.drive)
+    ends = np.stack([scale * u + offset for u in plan.u_range])
+    worst = int(ends.flat[np.abs(ends).argmax()])
+    if not -SCORE_LIMIT <= worst < SCORE_LIMIT:
+        raise CapacityError(
+            f"layer {layer.name}: scores reach {worst}, beyond 32 bits; "
+            "give the model smaller scales and offsets"
+        )
+    return (
+        signed_bits(int(scale.min()), int(scale.max())),
+        signed_bits(int(offset.min()), int(offset.max())),
+    )
+
+
+def _input_image(source: Input) -> Iterator[Image]:
+    if pixel_form(source)[0] == "table":
+        yield Image("input_table", "table", "input", 256, source.bits)
