@@ -3,16 +3,23 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from amaranth.back import rtlil
-from amaranth.hdl import Elaboratable
+from amaranth.hdl import Elaboratable, Signal
 
 __all__ = ["to_verilog"]
 
 MODULE = re.compile(r"^module (\S+?)\s*\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
 
-def to_verilog(components: dict[str, Elaboratable]) -> dict[str, str]:
+# Amaranth declares each field of a structure once more, as a wire nobody reads.
+FIELD = re.compile(r"^ *(wire (width \d+ )?(signed )?|connect )\\\S+\.\S+( .*)?\n", re.MULTILINE)
+
+
+def to_verilog(
+    components: dict[str, Elaboratable], ports: dict[str, Sequence[Signal]] | None = None
+) -> dict[str, str]:
     """Verilog-2005 text of each component, by module name, in one run of yosys.
 
     ``proc`` runs before writing: what Amaranth would leave as ``always @*`` becomes ``assign``. An
@@ -23,9 +30,11 @@ def to_verilog(components: dict[str, Elaboratable]) -> dict[str, str]:
     ----------
     components : dict of str to Elaboratable
         No name may be another's beginning followed by a dot: submodules are named so.
+    ports : dict of str to sequence of Signal, optional
+        Ports of those components whose signature does not state them.
     """
     sources = [
-        rtlil.convert(component, name=name, emit_src=False)
+        FIELD.sub("", rtlil.convert(component, name, ports=(ports or {}).get(name), emit_src=False))
         for name, component in components.items()
     ]
     reads = [f"read_rtlil <<END\n{source}\nEND" for source in sources]

@@ -26,7 +26,9 @@ def bench(tmp_path: Path, simulator: str) -> Bench:
     Keyword arguments reach the bench as environment variables in capitals.
     """
 
-    def run(component: Any, module: str, *, sources: tuple[Path, ...] = (), **facts: object) -> None:
+    def run(
+        component: Any, module: str, *, sources: tuple[Path, ...] = (), **facts: object
+    ) -> None:
         source = tmp_path / "dut.v"
         source.write_text(to_verilog({"dut": component})["dut"], encoding="utf-8")
         run_bench(
