@@ -1,0 +1,74 @@
+# One or two commands per target. Everything runs in .venv, which the first target makes.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+MODEL  ?= digits
+BUILD  ?= build/$(MODEL)
+
+export PYTHON
+
+.PHONY: all demo test test-fast test-extras lint bench bench-spine docs mutants verilog wheel clean distclean
+
+all: lint test-fast
+
+# What `pip install --group` came with, and what make and the simulators need of the system.
+$(VENV)/made:
+	.ci/tools python c++ iverilog
+	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade 'pip>=25.1,<27' && touch $@
+
+$(VENV)/runtime: $(VENV)/made pyproject.toml
+	$(BIN)/pip install -q --editable . && touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	$(BIN)/pip install -q --group dev && touch $@
+
+build/types:
+	mkdir -p $@/binohm
+	for p in hdl gen sim; do ln -sfn ../../../$$p $@/binohm/$$p; done
+
+# The digits network from weights to checked Verilog, accuracy and a report, in build/demo.
+demo: $(VENV)/runtime
+	$(BIN)/binohm demo
+
+# Everything, on both simulators.
+test: $(VENV)/dev
+	$(BIN)/pytest -n 2 -m "not extras"
+
+test-fast: $(VENV)/dev
+	$(BIN)/pytest -n 2 -m "not slow and not extras"
+
+# What needs the network or more than the dev group: a fresh clone, a real installation.
+test-extras: $(VENV)/dev
+	$(BIN)/pytest -m extras
+
+lint: $(VENV)/dev | build/types
+	$(BIN)/ruff check && $(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
+bench: bench-spine
+
+bench-spine: $(VENV)/dev
+	$(BIN)/python bench/spine.py
+	$(BIN)/python bench/tables.py
+
+# The generated parts of README and docs.
+docs: $(VENV)/dev
+	$(BIN)/python bench/tables.py
+
+# Deliberate faults: the suite must kill every one.
+mutants: $(VENV)/dev
+	$(BIN)/python tests/mutants.py
+
+# make verilog MODEL=tfc.npz BUILD=build/tfc
+verilog: $(VENV)/runtime
+	$(BIN)/binohm build $(MODEL) -o $(BUILD) --force
+
+wheel: $(VENV)/made
+	$(BIN)/pip wheel -q --no-deps --wheel-dir build/wheel .
+
+clean:
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean
+	rm -rf $(VENV) *.egg-info

