@@ -1,0 +1,50 @@
+"""Checks that constructors share: one message for one mistake."""
+
+from amaranth.hdl import Shape
+
+__all__ = ["range_shape", "require_bool", "require_int", "require_planes", "require_range"]
+
+
+def require_int(name: str, value: object, *, least: int = 1) -> None:
+    """Check that ``value`` is an int of at least ``least``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming ``name`` and ``value``.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def require_bool(name: str, value: object) -> None:
+    """Check that ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {value!r}")
+
+
+def require_range(name: str, value: object) -> None:
+    """Check that ``value`` is ``(low, high)``, two ints with ``low < high``."""
+    pair = isinstance(value, tuple) and len(value) == 2
+    if not pair or not all(isinstance(end, int) for end in value):
+        raise TypeError(f"{name} must be (low, high), two ints, not {value!r}")
+    if value[0] >= value[1]:
+        raise ValueError(f"{name} must be (low, high) with low < high, not {value!r}")
+
+
+def require_planes(planes: object) -> None:
+    """Check weights of bit planes: 1, 2, 4 and so on; the last may be negative."""
+    if not isinstance(planes, tuple) or not all(isinstance(plane, int) for plane in planes):
+        raise TypeError(f"planes must be a tuple of ints, not {planes!r}")
+    magnitudes = (*planes[:-1], *(abs(plane) for plane in planes[-1:]))
+    if not planes or magnitudes != tuple(1 << p for p in range(len(planes))):
+        raise ValueError(
+            f"planes must be 1, 2, 4 and so on, of which the last may be negative, not {planes!r}"
+        )
+
+
+def range_shape(bounds: tuple[int, int]) -> Shape:
+    """Shape of all integers from low to high, both in."""
+    return Shape.cast(range(bounds[0], bounds[1] + 1))
