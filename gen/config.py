@@ -10,9 +10,10 @@ made (the file or ``--set``), the key, the value and the range.
 """
 
 import difflib
+import json
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,16 +38,20 @@ Auto = Literal["auto"]
 MAX_SIDE = 4096
 """Rows, bias rows and columns of one array."""
 
-LIMIT = 1 << 20
+MAX_COUNT = 1 << 20
 """Of counts that the size of a network bounds sooner."""
+
+
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+BiasRows = Annotated[int, Field(ge=0, le=MAX_SIDE)]
+AdcBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length())]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Bytes = Annotated[int, Field(ge=1, le=64)]
+Cycles = Annotated[int, Field(ge=1, le=10**9)]
 
 
 def _key(default: object, text: str, allowed: str) -> Any:
     return Field(default, description=text, json_schema_extra={"allowed": allowed})
-
-
-def _between(low: int, high: int) -> Any:
-    return Annotated[int, Field(ge=low, le=high)]
 
 
 class _Section(BaseModel):
@@ -59,65 +64,61 @@ class DesignConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")] | None = _key(
         None,
         "Name of the design: the Verilog top is binohm_<name>. Without it, the network's name.",
-        "1 to 64 of a-z, 0-9 and _, beginning with a letter",
+        "1 to 64 of a-z, 0-9 and _, the first a letter",
     )
 
 
 class ArrayConfig(_Section):
     """``[array]``, the arrays at hand and how they are used; ``[layers.<name>]`` for one layer."""
 
-    rows: _between(1, MAX_SIDE) = _key(  # type: ignore[valid-type]
-        128, "Inputs of one array; for pcsa, words of one array.", "1 to 4096"
+    rows: Side = _key(128, "Rows of one array: its inputs; for pcsa, its words.", "1 to 4096 rows")
+    columns: Side = _key(
+        128, "Columns of one array: its outputs; for pcsa, the bits of a word.", "1 to 4096 columns"
     )
-    columns: _between(1, MAX_SIDE) = _key(  # type: ignore[valid-type]
-        128, "Columns of one array: its outputs; for pcsa, bits of a word.", "1 to 4096"
-    )
-    bias_rows: _between(0, MAX_SIDE) = _key(  # type: ignore[valid-type]
-        32, "sa: rows beyond `rows`, always on, whose cells hold the thresholds.", "0 to 4096"
+    bias_rows: BiasRows = _key(
+        32, "sa: rows beyond `rows`, always on, whose cells hold the thresholds.", "0 to 4096 rows"
     )
     cell: Cell = _key(
         "complementary",
-        "Cell of one weight. complementary takes +1 and -1, 1t1r and 2t2r take +1 and off.",
-        "complementary, 1t1r or 2t2r",
+        "Cell of one weight. complementary takes +1 and -1; 1t1r and 2t2r take +1 and off.",
+        '"complementary", "1t1r" or "2t2r"',
     )
     readout: Readout | Auto = _key(
         "auto",
-        "sa: one bit a column. adc: the number of matches of a column. pcsa: one word at a time.\n"
-        "auto: sa where a layer allows it, adc elsewhere.",
-        "auto, sa, adc or pcsa",
+        "sa: one bit a column. adc: the matches of a column. pcsa: one word at a time.\n"
+        "auto: sa where the layer allows it, adc elsewhere.",
+        '"auto", "sa", "adc" or "pcsa"',
     )
-    adc_bits: _between(1, 13) | Auto = _key(  # type: ignore[valid-type]
-        "auto", "adc: bits of the converter. auto: as many as `rows` matches need.", "auto, 1 to 13"
+    adc_bits: AdcBits | Auto = _key(
+        "auto",
+        "adc: bits of the converter. auto: as many as 0 to `rows` matches need.",
+        '"auto" or 1 to 13 bits',
     )
     lossy: bool = _key(
-        False, "adc: whether a converter may clip (too few `adc_bits`).", "true or false"
+        False, "adc: whether the converter may have fewer bits, and clip.", "true or false"
     )
-    columns_per_cycle: _between(1, MAX_SIDE) | Auto = _key(  # type: ignore[valid-type]
+    columns_per_cycle: Side | Auto = _key(
         "auto",
         "sa, adc: columns read in a clock cycle. auto: the fewest that meet goal.interval.",
-        "auto, 1 to 4096",
+        '"auto" or 1 to 4096 columns',
     )
-    engines: _between(1, LIMIT) | Auto = _key(  # type: ignore[valid-type]
+    engines: Count | Auto = _key(
         "auto",
         "pcsa: outputs computed at once. auto: the fewest arrays that meet goal.interval.",
-        f"auto, 1 to {LIMIT}",
+        f'"auto" or 1 to {MAX_COUNT} engines',
     )
-    slices_per_read: _between(1, LIMIT) | Auto = _key(  # type: ignore[valid-type]
+    slices_per_read: Count | Auto = _key(
         "auto",
-        "pcsa: arrays side by side in an engine, each with `columns` inputs of an output.",
-        f"auto, 1 to {LIMIT}",
+        "pcsa: arrays side by side in an engine: `columns` times as many inputs are read at once.",
+        f'"auto" or 1 to {MAX_COUNT} arrays',
     )
 
 
 class HostConfig(_Section):
     """``[host]``, the streams at the top."""
 
-    input_bytes: _between(1, 64) = _key(  # type: ignore[valid-type]
-        8, "Width of the pixel stream in bytes, one pixel each.", "1 to 64"
-    )
-    output_bytes: _between(1, 64) = _key(  # type: ignore[valid-type]
-        8, "Width of the result stream in bytes.", "1 to 64"
-    )
+    input_bytes: Bytes = _key(8, "Width of the pixel stream; a pixel is a byte.", "1 to 64 bytes")
+    output_bytes: Bytes = _key(8, "Width of the result stream.", "1 to 64 bytes")
     scores: bool = _key(
         True, "Whether a result holds the scores of all classes after the class.", "true or false"
     )
@@ -126,10 +127,10 @@ class HostConfig(_Section):
 class GoalConfig(_Section):
     """``[goal]``, what ``auto`` aims at."""
 
-    interval: _between(1, 10**9) | Literal["input"] = _key(  # type: ignore[valid-type]
+    interval: Cycles | Literal["input"] = _key(
         "input",
-        "Clock cycles from image to image. input: as many as an image takes to come in.",
-        "input, 1 to 1000000000",
+        "Time from image to image. input: as long as one image takes to come in.",
+        '"input" or 1 to 1000000000 clock cycles',
     )
 
 
@@ -170,7 +171,7 @@ class Config(_Section):
         for name in self.layers:
             if name not in names:
                 raise ConfigError(
-                    f"layers.{name}: the network has no layer of this name; {_nearest(name, names)}"
+                    f"layers.{name}: the network has no such layer; {_nearest(name, names)}"
                 )
 
 
@@ -197,29 +198,26 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     except ValidationError as invalid:
         first = invalid.errors()[0]
         keys = _location(first["loc"])
-        given = any(_overlap(keys, key) for key in changed)
-        where = "--set" if given or path is None else str(path)
-        raise ConfigError(f"{where}: {_explain(keys, first['type'], raw)}") from invalid
+        given = path is None or any(_overlap(keys, key) for key in changed)
+        where = "--set " if given else f"{path}: "
+        raise ConfigError(f"{where}{_explain(keys, first['type'], raw)}") from invalid
 
 
 def template() -> str:
     """Text of a configuration file in which every key is explained and has its default."""
-    parts = [
-        "# Configuration of a binohm design. Every key has its default here and may be left out.\n"
-    ]
-    for section, field in Config.model_fields.items():
+    parts = ["# Every key has its default here and may be left out.\n"]
+    for section in Config.model_fields:
         if section == "layers":
             parts.append(
                 "\n# [layers.<name>] takes the keys of [array] for one layer, for example:\n"
-                "# [layers.fc1]\n"
-                '# readout = "pcsa"\n'
+                '# [layers.fc1]\n# readout = "pcsa"\n'
             )
             continue
         parts.append(f"\n[{section}]\n")
-        for key, info in _model(field).model_fields.items():
-            lines = [*(info.description or "").split("\n"), f"{_allowed(info)}."]
-            parts.append("".join(f"# {line[0].upper()}{line[1:]}\n" for line in lines))
-            parts.append(f"{_toml(key, info.default)}\n")
+        for key, info in _fields(section).items():
+            lines = f"{info.description}\nRange: {_allowed(info)}.".split("\n")
+            parts += [f"# {line}\n" for line in lines]
+            parts.append(_default(key, info.default))
     return "".join(parts)
 
 
@@ -236,7 +234,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
@@ -256,28 +254,21 @@ def _override(raw: dict[str, Any], text: str) -> tuple[str, ...]:
 
 
 def _value(text: str, value: str) -> Any:
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*|[0-9]+t[0-9]+r", value) and value not in (
-        "true",
-        "false",
-    ):
-        return value
     try:
         parsed = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        if re.fullmatch(r"[A-Za-z0-9_-]+", value):
+            return value
         raise ConfigError(f"--set {text}: the value is neither TOML nor a bare word") from error
-    if list(parsed) != ["value"]:
-        raise ConfigError(f"--set {text}: the value is neither TOML nor a bare word")
+    if len(parsed) > 1:
+        raise ConfigError(f"--set {text}: the value has more than one line")
     return parsed["value"]
 
 
-def _model(field: FieldInfo) -> type[BaseModel]:
-    assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    return field.annotation
-
-
 def _fields(section: str) -> dict[str, FieldInfo]:
-    field = Config.model_fields[section]
-    return dict(ArrayConfig.model_fields if section == "layers" else _model(field).model_fields)
+    model = ArrayConfig if section == "layers" else Config.model_fields[section].annotation
+    assert isinstance(model, type) and issubclass(model, BaseModel)
+    return model.model_fields
 
 
 def _allowed(info: FieldInfo) -> str:
@@ -285,18 +276,17 @@ def _allowed(info: FieldInfo) -> str:
     return str(info.json_schema_extra["allowed"])
 
 
-def _toml(key: str, value: object) -> str:
-    if value is None:
-        return f'# {key} = "..."'
-    if isinstance(value, bool):
-        return f"{key} = {str(value).lower()}"
-    return f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+def _default(key: str, value: object) -> str:
+    return f'# {key} = "..."\n' if value is None else f"{key} = {json.dumps(value)}\n"
 
 
 def _location(location: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys of an error, without what pydantic adds to tell the members of a union apart."""
-    length = 3 if location[0] == "layers" else 2
-    return tuple(str(part) for part in location[:length])
+    return tuple(str(part) for part in location[: _depth(location[0])])
+
+
+def _depth(section: int | str) -> int:
+    return 3 if section == "layers" else 2
 
 
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
@@ -306,23 +296,17 @@ def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 def _explain(keys: tuple[str, ...], kind: str, raw: dict[str, Any]) -> str:
     name = ".".join(keys)
     if kind == "extra_forbidden":
-        known = list(_fields(keys[0]) if len(keys) > 1 else Config.model_fields)
-        return f"unknown key {name}; {_nearest(keys[-1], known)}"
+        siblings = _fields(keys[0]) if len(keys) > 1 else Config.model_fields
+        return f"{name}: unknown key; {_nearest(keys[-1], list(siblings))}"
     value: Any = raw
     for key in keys:
         value = value[key]
-    if len(keys) < (3 if keys[0] == "layers" else 2):
-        return f"{name} = {_shown(value)}: must be a table of keys"
-    return f"{name} = {_shown(value)}: must be {_allowed(_fields(keys[0])[keys[-1]])}"
+    shown = json.dumps(value, default=str)
+    if len(keys) < _depth(keys[0]):
+        return f"{name} = {shown}: must be a table of keys"
+    return f"{name} = {shown}: must be {_allowed(_fields(keys[0])[keys[-1]])}"
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = list(known)
+def _nearest(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"

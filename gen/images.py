@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.combinations import kinds
-from binohm.gen.folding import affine, bias, thresholds
 from binohm.gen.network import Dense, Network, Scores
+from binohm.gen.periphery import affine, bias, thresholds
 from binohm.gen.plan import LayerPlan, Plan, Tile
 
 __all__ = ["render"]

@@ -10,7 +10,7 @@
 - *Parallelism*, where it is ``auto``: the least hardware with which the layer takes no more cycles
   an image than ``goal.interval``. If nothing is fast enough, which takes an interval shorter than
   the number of planes, everything is done at once.
-- *Integers*: see :mod:`binohm.gen.folding`.
+- *Integers*: see :mod:`binohm.gen.periphery`.
 
 What does not fit is refused with the layer, what it needs and what to do:
 :class:`~binohm.gen.errors.CapacityError` where a size is at fault,
@@ -36,9 +36,10 @@ from binohm.gen.combinations import (
 )
 from binohm.gen.config import MAX_SIDE, ArrayConfig, Config
 from binohm.gen.errors import CapacityError, ConfigError, ModelError
-from binohm.gen.folding import affine, bias, signed_bits, u_range
 from binohm.gen.network import Dense, Input, Network, Scores
-from binohm.gen.plan import Array, Host, Image, LayerPlan, Plan, Readout, Tile
+from binohm.gen.parallelism import columns, engines
+from binohm.gen.periphery import affine, bias, signed_bits, u_range
+from binohm.gen.plan import Array, Cell, Host, Image, LayerPlan, Plan, Readout, Tile
 
 __all__ = ["MAX_CELLS", "MAX_TILES", "map_network", "pixel_form"]
 
@@ -65,7 +66,7 @@ def map_network(network: Network, config: Config) -> Plan:
     """
     config.check_layers([layer.name for layer in network.layers])
     if any(layer.name == "input" for layer in network.layers):
-        raise ModelError("layer input: this name stands for the pixels; rename the layer")
+        raise ModelError("layer input: this name stands for the pixels; give the layer another")
     host = Host(config.host.input_bytes, config.host.output_bytes, config.host.scores)
     wish = config.goal.interval
     goal = host.input_beats(network.input.elements) if wish == "input" else wish
@@ -141,13 +142,13 @@ def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _De
     how = legal(readout, config.cell, inputs, kind)
     assert how is not None
     if readout == "pcsa":
-        engines, slices = _engines(layer, config, len(planes), goal)
+        chunk, width = engines(layer, config, len(planes), goal)
         array = Array(
             "pcsa", config.cell, config.rows, config.columns, 0, 0, config.columns, 1, 1, 1
         )
         parts: tuple[tuple[tuple[int, int], ...], ...] = (((0, layer.inputs),),)
-        return _Design(layer, inputs, how, array, planes, magnitude, engines, slices, parts)
-    per_cycle, chunk = _columns(layer, config, len(planes), goal)
+        return _Design(layer, inputs, how, array, planes, magnitude, chunk, width, parts)
+    per_cycle, chunk = columns(layer, config, len(planes), goal)
     steps = -(-config.columns // per_cycle)
     array = Array(
         readout=readout,
@@ -161,13 +162,12 @@ def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _De
         interval=steps,
         outstanding=2,
     )
-    parts = tuple(_cut(start, stop, config.rows) for start, stop in _groups(layer))
+    parts = tuple(_cut(start, stop, config.rows) for start, stop in pairwise(_bounds(layer)))
     return _Design(layer, inputs, how, array, planes, magnitude, chunk, 1, parts)
 
 
-def _groups(layer: Dense | Scores) -> list[tuple[int, int]]:
-    bounds = layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
-    return list(pairwise(bounds))
+def _bounds(layer: Dense | Scores) -> tuple[int, ...]:
+    return layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
 
 
 def _cut(start: int, stop: int, size: int) -> tuple[tuple[int, int], ...]:
@@ -178,62 +178,60 @@ def _readout(
     layer: Dense | Scores, inputs: InputKind, kind: LayerKind, config: ArrayConfig
 ) -> Readout:
     """The readout asked for, or the first that can be; refuses where there is none."""
-    wanted = AUTO if config.readout == "auto" else (config.readout,)
+    tried = AUTO if config.readout == "auto" else (config.readout,)
     obstacles: list[str] = []
-    cures: list[str] = []
-    for readout in wanted:
+    settings: list[str] = []
+    for readout in tried:
         why = reason(readout, config.cell, inputs, kind)
         if why is None and readout == "sa":
             assert isinstance(layer, Dense)
-            why, cure = _sa_limits(layer, config)
-            cures += [cure] if cure else []
+            why, setting = _sa_limits(layer, config)
+            settings += [setting] if setting else []
         if why is None:
             return readout
         obstacles.append(f"{readout} with cell {config.cell}: {why}")
-    cures += _alternatives(layer.name, inputs, kind, config)
-    raise CapacityError(f"layer {layer.name}: {'; '.join(obstacles)}; {' or '.join(cures)}")
+    sizes = any(legal(readout, config.cell, inputs, kind) for readout in tried)
+    settings += _alternatives(inputs, kind, config.cell, tried)
+    cures = [f"set {' or '.join(f'layers.{layer.name}.{text}' for text in settings)}"]
+    if not settings:
+        cures = ["give the model with this layer unsplit"]
+    elif sizes and max(np.diff(_bounds(layer))) > config.rows:
+        cures.append("or split the layer" if kind == "hidden" else "or split the layer further")
+    error = CapacityError if sizes else ConfigError
+    raise error(f"layer {layer.name}: {'; '.join(obstacles)}; {', '.join(cures)}")
 
 
 def _sa_limits(layer: Dense, config: ArrayConfig) -> tuple[str | None, str | None]:
-    """Why the sizes of a layer rule out ``sa``, and what would help."""
-    sizes = [stop - start for start, stop in _groups(layer)]
-    need = max(sizes)
+    """Why the sizes of a layer rule out ``sa``, and a setting that would help."""
+    sizes = np.diff(_bounds(layer))
+    need = int(sizes.max())
     if need > config.rows:
-        who = f"group {sizes.index(need)} has" if layer.groups > 1 else "the layer has"
-        cure = f"set layers.{layer.name}.rows = {need}" if need <= MAX_SIDE else None
-        return f"{who} {need} inputs, but the array has {config.rows} rows", cure
-    drive = legal("sa", config.cell, "signs", "hidden")
-    assert drive is not None
-    reach = np.abs(bias(layer, drive.drive))
+        who = f"group {sizes.argmax()}" if layer.groups > 1 else "the layer"
+        setting = f"rows = {need}" if need <= MAX_SIDE else None
+        return f"{who} has {need} inputs, but the array has {config.rows} rows", setting
+    how = legal("sa", config.cell, "signs", "hidden")
+    assert how is not None
+    reach = np.abs(bias(layer, how.drive))
     need = int(reach.max())
     if need > config.bias_rows:
         output = int(np.unravel_index(reach.argmax(), reach.shape)[1])
-        cure = f"set layers.{layer.name}.bias_rows = {need}" if need <= MAX_SIDE else None
+        setting = f"bias_rows = {need}" if need <= MAX_SIDE else None
         return (
             f"the threshold of output {output} needs {need} bias rows, "
             f"but the array has {config.bias_rows}"
-        ), cure
+        ), setting
     return None, None
 
 
-def _alternatives(name: str, inputs: InputKind, kind: LayerKind, config: ArrayConfig) -> list[str]:
+def _alternatives(
+    inputs: InputKind, kind: LayerKind, cell: Cell, tried: Sequence[Readout]
+) -> list[str]:
     """Settings under which the table of combinations allows a layer."""
-    readouts = [
-        readout
-        for readout in READOUTS
-        if readout not in (config.readout, "sa") and legal(readout, config.cell, inputs, kind)
-    ]
-    if readouts and config.readout != "auto":
-        return [f"set layers.{name}.readout = {' or '.join(readouts)}"]
-    tried = AUTO if config.readout == "auto" else (config.readout,)
-    cells = [
-        cell
-        for cell in CELLS
-        if cell != config.cell and any(legal(readout, cell, inputs, kind) for readout in tried)
-    ]
-    if cells:
-        return [f"set layers.{name}.cell = {' or '.join(cells)}"]
-    return ["give the model unsplit"]
+    readouts = [r for r in READOUTS if r not in tried and legal(r, cell, inputs, kind)]
+    if readouts:
+        return [f"readout = {' or '.join(readouts)}"]
+    cells = [c for c in CELLS if c != cell and any(legal(r, c, inputs, kind) for r in tried)]
+    return [f"cell = {' or '.join(cells)}"] if cells else []
 
 
 def _adc_bits(name: str, config: ArrayConfig) -> int:
@@ -242,69 +240,10 @@ def _adc_bits(name: str, config: ArrayConfig) -> int:
         return need
     if config.adc_bits < need and not config.lossy:
         raise ConfigError(
-            f"layer {name}: adc_bits = {config.adc_bits} clips, since {config.rows} rows need "
-            f"{need}; set lossy = true to allow it"
+            f"layer {name}: adc_bits = {config.adc_bits}, but {config.rows} rows need {need}; set "
+            f"layers.{name}.adc_bits = {need}, or layers.{name}.lossy = true to let it clip"
         )
     return int(config.adc_bits)
-
-
-def _columns(layer: Dense | Scores, config: ArrayConfig, planes: int, goal: int) -> tuple[int, int]:
-    """``sa``, ``adc``: columns and outputs per cycle."""
-    if config.columns_per_cycle == "auto":
-        limit = max(1, goal // planes)
-        return -(-config.columns // limit), -(-layer.outputs // limit)
-    per_cycle = min(config.columns_per_cycle, config.columns)
-    steps = -(-config.columns // per_cycle)
-    return per_cycle, -(-layer.outputs // steps)
-
-
-def _engines(layer: Dense | Scores, config: ArrayConfig, planes: int, goal: int) -> tuple[int, int]:
-    """``pcsa``: engines and slices per read.
-
-    Of all pairs whose words fit the rows and which meet the goal, the one with the fewest arrays,
-    then the fewest engines. If none meets it, the fastest.
-    """
-    slices = -(-layer.inputs // config.columns)
-    if config.slices_per_read == "auto":
-        # Only these widths differ in the number of reads.
-        widths = sorted({-(-slices // reads) for reads in range(1, slices + 1)})
-    else:
-        widths = [min(config.slices_per_read, slices)]
-    found: list[tuple[int, int, int, int]] = []
-    for width in widths:
-        reads = -(-slices // width)
-        fitting = config.rows // reads
-        if config.engines == "auto":
-            steps = max(1, min(fitting, goal // (planes * reads)))
-            engines = -(-layer.outputs // steps)
-        else:
-            engines = min(config.engines, layer.outputs)
-        steps = -(-layer.outputs // engines)
-        if steps <= fitting:
-            late = max(0, planes * reads * steps - goal)
-            found.append((late, engines * width, engines, width))
-    if not found:
-        raise _too_few_words(layer, config, -(-slices // widths[-1]))
-    _, _, engines, width = min(found)
-    return engines, width
-
-
-def _too_few_words(layer: Dense | Scores, config: ArrayConfig, reads: int) -> CapacityError:
-    """Words of ``pcsa`` beyond the rows, although slices are read as wide as allowed."""
-    fitting = config.rows // reads
-    if not fitting:
-        slices = -(-layer.inputs // config.columns)
-        return CapacityError(
-            f"layer {layer.name}: pcsa keeps {reads} words of an output in an array, but it has "
-            f"{config.rows} rows; set layers.{layer.name}.slices_per_read = "
-            f"{-(-slices // config.rows)}"
-        )
-    assert config.engines != "auto"
-    words = -(-layer.outputs // config.engines) * reads
-    return CapacityError(
-        f"layer {layer.name}: pcsa keeps {words} words of an engine in an array, but it has "
-        f"{config.rows} rows; set layers.{layer.name}.engines = {-(-layer.outputs // fitting)}"
-    )
 
 
 def _check_size(designs: Sequence[_Design]) -> None:
@@ -353,17 +292,17 @@ Place = tuple[int, tuple[int, int], tuple[int, int, int], int]
 
 def _array_places(design: _Design) -> Iterator[Place]:
     """``sa``, ``adc``: group, inputs, outputs and slice of each tile."""
-    columns = _cut(0, design.layer.outputs, design.array.columns)
+    across = _cut(0, design.layer.outputs, design.array.columns)
     for group, parts in enumerate(design.parts):
-        for inputs, outputs in product(parts, columns):
+        for inputs, outputs in product(parts, across):
             yield group, inputs, (*outputs, 1), 0
 
 
 def _engine_places(design: _Design) -> Iterator[Place]:
     """``pcsa``: group, inputs, outputs and slice of each tile."""
-    inputs, outputs, engines = design.layer.inputs, design.layer.outputs, design.chunk
-    for engine, position in product(range(engines), range(design.slices_per_read)):
-        yield 0, (0, inputs), (engine, outputs, engines), position
+    inputs, outputs, count = design.layer.inputs, design.layer.outputs, design.chunk
+    for engine, position in product(range(count), range(design.slices_per_read)):
+        yield 0, (0, inputs), (engine, outputs, count), position
 
 
 def _images(design: _Design, plan: LayerPlan) -> Iterator[Image]:
@@ -387,11 +326,11 @@ def _score_bits(layer: Scores, inputs: InputKind, plan: LayerPlan) -> tuple[int,
     """Widths of scale and offset; refuses scores that 32 bits do not hold."""
     scale, offset = affine(layer, inputs, plan.drive)
     ends = np.stack([scale * u + offset for u in plan.u_range])
-    worst = int(ends.flat[np.abs(ends).argmax()])
-    if not -SCORE_LIMIT <= worst < SCORE_LIMIT:
+    end, label = np.unravel_index(np.abs(ends).argmax(), ends.shape)
+    if not -SCORE_LIMIT <= ends[end, label] < SCORE_LIMIT:
         raise CapacityError(
-            f"layer {layer.name}: scores reach {worst}, beyond 32 bits; "
-            "give the model smaller scales and offsets"
+            f"layer {layer.name}: a score of class {label} can be {ends[end, label]}, beyond 32 "
+            "bits; give the model smaller scales and offsets"
         )
     return (
         signed_bits(int(scale.min()), int(scale.max())),
