@@ -13,8 +13,8 @@ __all__ = ["to_verilog"]
 MODULE = re.compile(r"^module (\S+?)\s*\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
 
-# Amaranth declares each field of a structure once more, as a wire nobody reads.
-FIELD = re.compile(r"^ *(wire (width \d+ )?(signed )?|connect )\\\S+\.\S+( .*)?\n", re.MULTILINE)
+# Amaranth declares each field and element of a payload once more, as a wire nobody reads.
+FIELD = re.compile(r"^ *(wire (width \d+ )?(signed )?|connect )\\\S+[.\[]\S*( .*)?\n", re.MULTILINE)
 
 
 def to_verilog(

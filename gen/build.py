@@ -1,0 +1,115 @@
+"""From a plan to Verilog modules: the only module that constructs components."""
+
+import zlib
+from itertools import pairwise
+
+from binohm.gen.mapping import pixel_form
+from binohm.gen.network import Network
+from binohm.gen.plan import LayerPlan, Plan
+from binohm.gen.verilog import to_verilog
+from binohm.hdl.layer import Layer, LayerSpec, TileSpec
+from binohm.hdl.library import Library
+from binohm.hdl.macro import MacroPins
+from binohm.hdl.pipeline import Pipeline, PixelSpec
+
+__all__ = ["build_id", "modules"]
+
+
+def modules(network: Network, plan: Plan) -> dict[str, str]:
+    """Verilog text of every module but sockets, macros and memories, by module name, top first."""
+    prefix = f"binohm_{plan.name}"
+    library = Library(prefix)
+    layers = [
+        (layer.name, Layer(library, _layer_spec(plan, layer, sum_range, count=count)))
+        for layer, sum_range, count in _sums(network, plan)
+    ]
+    top = Pipeline(
+        library,
+        layers,
+        pixels=_pixel_spec(network, plan),
+        output_bytes=plan.host.output_bytes,
+        scores=plan.host.scores,
+        classes=network.scores.outputs,
+        build_id=build_id(plan),
+    )
+    chain = {prefix: top} | {f"{prefix}_{name}": layer for name, layer in layers}
+    texts = to_verilog(chain, ports={prefix: top.ports})
+    return texts | to_verilog(library.components)
+
+
+def build_id(plan: Plan) -> int:
+    """32 bits that change when the plan does."""
+    return zlib.crc32(plan.to_json().encode())
+
+
+def _input_sum(network: Network, plan: Plan) -> tuple[int, int] | None:
+    """Range of the sum of all input values, if the first layer needs it."""
+    if not plan.layers[0].driven:
+        return None
+    if network.input.bipolar:
+        return 0, network.input.elements
+    low, high = int(network.input.table.min()), int(network.input.table.max())
+    return min(0, low) * network.input.elements, max(0, high) * network.input.elements
+
+
+def _sums(network: Network, plan: Plan) -> list[tuple[LayerPlan, tuple[int, int] | None, bool]]:
+    """Each layer with the range of the sum it takes and whether the next one wants a count."""
+    wants = [layer.driven for layer in plan.layers] + [False]
+    ranges = [_input_sum(network, plan)]
+    ranges += [(0, layer.inputs) if layer.driven else None for layer in plan.layers[1:]]
+    return [
+        (layer, ranges[number], after)
+        for number, (layer, (_, after)) in enumerate(zip(plan.layers, pairwise(wants), strict=True))
+    ]
+
+
+def _layer_spec(
+    plan: Plan, layer: LayerPlan, sum_range: tuple[int, int] | None, *, count: bool
+) -> LayerSpec:
+    array = layer.array
+    rom = next(
+        image for image in plan.images if image.layer == layer.name and image.kind != "cells"
+    )
+    return LayerSpec(
+        readout=array.readout,
+        inputs=layer.inputs,
+        outputs=layer.outputs,
+        groups=layer.groups,
+        chunk=layer.chunk,
+        slices_per_read=layer.slices_per_read,
+        planes=layer.planes,
+        bipolar=layer.drive == "bipolar",
+        sum_range=sum_range,
+        count=count,
+        socket=f"binohm_{plan.name}_{array.name}",
+        pins=MacroPins(array.rows, array.bias_rows, array.columns, array.q_bits),
+        outstanding=array.outstanding,
+        adc_bits=array.adc_bits,
+        tiles=tuple(
+            TileSpec(
+                tile.name,
+                f"mem/{tile.name}.hex",
+                tile.id,
+                tile.group,
+                tile.inputs,
+                (tile.outputs[0], tile.outputs[1]),
+            )
+            for tile in layer.tiles
+        ),
+        rom_image=f"mem/{rom.name}.hex",
+        fields=rom.fields,
+    )
+
+
+def _pixel_spec(network: Network, plan: Plan) -> PixelSpec:
+    form, threshold, inverted = pixel_form(network.input)
+    return PixelSpec(
+        elements=network.input.elements,
+        input_bytes=plan.host.input_bytes,
+        bits=network.input.bits,
+        form=form,
+        threshold=threshold,
+        inverted=inverted,
+        sum_range=_input_sum(network, plan),
+        table_image="mem/input_table.hex",
+    )

@@ -1,0 +1,226 @@
+"""The whole accelerator: pixels in, layers one behind the other, class and scores out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    Elaboratable,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+    Value,
+)
+from amaranth.lib import wiring
+
+from binohm.hdl.frame_output import FrameOutput
+from binohm.hdl.layer import Layer
+from binohm.hdl.library import Library
+from binohm.hdl.pixel_input import PixelInput
+from binohm.hdl.registers import Registers
+
+__all__ = ["Pipeline", "PixelSpec"]
+
+FORWARD = ("tdata", "tkeep", "tlast", "tvalid")
+
+AXI_LITE = {  # signal: (width, driven by the host)
+    "awaddr": (12, True),
+    "awvalid": (1, True),
+    "awready": (1, False),
+    "wdata": (32, True),
+    "wstrb": (4, True),
+    "wvalid": (1, True),
+    "wready": (1, False),
+    "bresp": (2, False),
+    "bvalid": (1, False),
+    "bready": (1, True),
+    "araddr": (12, True),
+    "arvalid": (1, True),
+    "arready": (1, False),
+    "rdata": (32, False),
+    "rresp": (2, False),
+    "rvalid": (1, False),
+    "rready": (1, True),
+}
+
+
+@dataclass(frozen=True)
+class PixelSpec:
+    """How bytes become activations: the arguments of :class:`PixelInput`."""
+
+    elements: int
+    input_bytes: int
+    bits: int
+    form: str
+    threshold: int
+    inverted: bool
+    sum_range: tuple[int, int] | None
+    table_image: str
+
+
+class Pipeline(Elaboratable):
+    """Top level with flat AXI names.
+
+    Ports: ``aclk``, ``aresetn`` (synchronous, active low), ``s_axis_*`` (pixels, one frame an
+    image), ``m_axis_*`` (results, one frame an image), ``s_axi_*`` (registers). Each layer is a
+    module of its own; between them, the streams ``input_o`` and ``<layer>_o`` are the taps that a
+    bench may watch.
+
+    Parameters
+    ----------
+    library : Library
+    layers : sequence of (name, Layer)
+        Their modules are ``<prefix>_<name>``.
+    pixels : PixelSpec
+    output_bytes : int
+    scores : bool
+        Whether results hold the scores.
+    classes : int
+    build_id : int
+        32 bits that tell builds apart.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        layers: Sequence[tuple[str, Layer]],
+        *,
+        pixels: PixelSpec,
+        output_bytes: int,
+        scores: bool,
+        classes: int,
+        build_id: int,
+    ) -> None:
+        self.library = library
+        self.layers = tuple(layers)
+        self.pixels = pixels
+        self.output_bytes = output_bytes
+        self.scores = scores
+        self.classes = classes
+        self.build_id = build_id
+        self.aclk = Signal()
+        self.aresetn = Signal()
+        self.s_axis = _axis("s_axis", pixels.input_bytes)
+        self.m_axis = _axis("m_axis", output_bytes)
+        self.s_axi = {
+            name: Signal(width, name=f"s_axi_{name}") for name, (width, _) in AXI_LITE.items()
+        }
+
+    @property
+    def ports(self) -> list[Signal]:
+        """All ports, clock and reset first."""
+        groups = (self.s_axis, self.m_axis, self.s_axi)
+        return [self.aclk, self.aresetn, *(port for group in groups for port in group.values())]
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
+        source = self._input(m)
+        last, activated = self._chain(m, source)
+        sink = self.library.place(
+            m,
+            "output",
+            FrameOutput,
+            self.classes,
+            output_bytes=self.output_bytes,
+            scores=self.scores,
+        )
+        wiring.connect(m, last, sink.i)
+        m.d.comb += [
+            *(
+                self.m_axis[name].eq(getattr(sink, name))
+                for name in self.m_axis
+                if name != "tready"
+            ),
+            sink.tready.eq(self.m_axis["tready"]),
+        ]
+        self._registers(m, source, sink, activated)
+        return m
+
+    def _input(self, m: Module) -> Any:
+        pixels = self.pixels
+        source = self.library.place(
+            m,
+            "pixels",
+            PixelInput,
+            pixels.elements,
+            input_bytes=pixels.input_bytes,
+            bits=pixels.bits,
+            form=pixels.form,
+            threshold=pixels.threshold,
+            inverted=pixels.inverted,
+            sum_range=pixels.sum_range,
+        )
+        m.d.comb += [
+            *(
+                getattr(source, name).eq(self.s_axis[name])
+                for name in self.s_axis
+                if name != "tready"
+            ),
+            self.s_axis["tready"].eq(source.tready),
+        ]
+        if pixels.form == "table":
+            for lane in range(pixels.input_bytes):
+                m.submodules[f"table_{lane}"] = Instance(
+                    f"{self.library.prefix}_table",
+                    p_WIDTH=pixels.bits,
+                    p_INIT=pixels.table_image,
+                    i_addr=getattr(source, f"table_addr_{lane}"),
+                    o_data=getattr(source, f"table_data_{lane}"),
+                )
+        return source
+
+    def _chain(self, m: Module, source: Any) -> tuple[Any, Value]:
+        """The layers, each an instance of its own module, and their activation pulses."""
+        upstream = _tap(m, "input_o", source.o)
+        pulses = []
+        for name, layer in self.layers:
+            inside = layer.signature.create(path=(name,))
+            ports: dict[str, Value] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+            for path, member, value in layer.signature.flatten(inside):
+                direction = "i" if member.flow == wiring.In else "o"
+                ports[f"{direction}_{'__'.join(path)}"] = Value.cast(value)
+            m.submodules[name] = Instance(f"{self.library.prefix}_{name}", **ports)
+            wiring.connect(m, upstream, inside.i)
+            upstream = _tap(m, f"{name}_o", inside.o)
+            pulses.append(inside.activated)
+        return upstream, Cat(*pulses)
+
+    def _registers(self, m: Module, source: Any, sink: Any, activated: Value) -> None:
+        registers = self.library.place(
+            m,
+            "registers",
+            Registers,
+            len(self.layers),
+            build_id=self.build_id,
+            elements=self.pixels.elements,
+            classes=self.classes,
+        )
+        for name, (_, driven) in AXI_LITE.items():
+            port, inner = self.s_axi[name], getattr(registers, name)
+            m.d.comb += inner.eq(port) if driven else port.eq(inner)
+        m.d.comb += [
+            registers.started.eq(source.started),
+            registers.accepted.eq(source.accepted),
+            registers.error.eq(source.error),
+            registers.done.eq(sink.done),
+            registers.activated.eq(activated),
+            source.enable.eq(registers.enable),
+        ]
+
+
+def _axis(prefix: str, width: int) -> dict[str, Signal]:
+    widths = {"tdata": 8 * width, "tkeep": width, "tlast": 1, "tvalid": 1, "tready": 1}
+    return {name: Signal(bits, name=f"{prefix}_{name}") for name, bits in widths.items()}
+
+
+def _tap(m: Module, name: str, upstream: Any) -> Any:
+    """A named copy of a stream: what a bench sees under the path ``<top>.<name>__valid``."""
+    named = upstream.signature.create(path=(name,))
+    wiring.connect(m, upstream, wiring.flipped(named))
+    return named

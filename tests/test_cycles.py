@@ -1,0 +1,131 @@
+"""Predicted cycles are simulated cycles, to the cycle, and every score is golden's."""
+
+import json
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from random_networks import FORMS, random_images, random_network
+
+from binohm.gen.config import load
+from binohm.gen.cycles import predict
+from binohm.gen.emit import write_build
+from binohm.gen.errors import CapacityError
+from binohm.gen.mapping import map_network
+from binohm.gen.network import Network
+from binohm.gen.plan import Plan
+from binohm.sim.golden import forward
+
+Pixels = NDArray[np.uint8]
+FRAMES = 12
+SETTINGS = {
+    "array.cell": ("complementary", "2t2r", "1t1r"),
+    "array.readout": ("auto", "adc", "pcsa"),
+    "array.rows": (1, 3, 8, 65, 128),
+    "array.columns": (1, 3, 8, 65),
+    "array.columns_per_cycle": ("auto", 1, 2, 5, 64),
+    "array.slices_per_read": ("auto", 1, 2),
+    "goal.interval": ("input", 1, 7, 40),
+    "host.input_bytes": (1, 3, 8, 16),
+    "host.output_bytes": (1, 4, 8, 64),
+    "host.scores": (True, False),
+}
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> tuple[Network, Plan, Pixels]:
+    """A legal mapping of a small random network, and images for it."""
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    sizes = draw(st.lists(st.sampled_from((1, 3, 8, 17, 40)), min_size=2, max_size=4))
+    groups = draw(st.sampled_from((1, 1, 2)))
+    network = random_network(rng, tuple(sizes), draw(st.sampled_from(FORMS)), groups)
+    chosen = {key: draw(st.sampled_from(values)) for key, values in SETTINGS.items()}
+    overrides = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
+    note(" ".join(overrides))
+    try:
+        plan = map_network(network, load(None, overrides))
+    except CapacityError:  # such as a split layer for pcsa: the mapping's own choice is legal
+        plan = map_network(network, load(None, [o for o in overrides if "readout" not in o]))
+    return network, plan, random_images(rng, network, FRAMES)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+@given(design=designs())
+def test_prediction_is_exact(design: tuple[Network, Plan, Pixels]) -> None:
+    network, plan, images = design
+    predicted = predict(network, plan)  # before any simulator runs
+    with TemporaryDirectory() as place:
+        cycles, words = simulate(Path(place), network, plan, images)
+    assert tuple(cycles) == predicted.results[:FRAMES]
+    truth = forward(network, images, plan.layers)
+    assert [word[0] for word in words] == truth.predictions.tolist()
+    if plan.host.scores:
+        assert [word[1:] for word in words] == truth.scores.tolist()
+
+
+def simulate(
+    place: Path, network: Network, plan: Plan, images: Pixels
+) -> tuple[list[int], list[list[int]]]:
+    """Cycle of the last beat of every result, and the words of every result, on Icarus."""
+    build = place / "build"
+    write_build(build, network, plan, config={}, bench_files={})
+    beats = beats_of(images.reshape(len(images), -1), plan.host.input_bytes)
+    (build / "frames.hex").write_text("\n".join(beats) + "\n")
+    limit = 4 * predict(network, plan, images=FRAMES).results[-1] + 1000
+    macros = {
+        "TOP": f"binohm_{plan.name}",
+        "IN": plan.host.input_bytes,
+        "OUT": plan.host.output_bytes,
+        "BEATS": len(beats),
+        "FRAMES": len(images),
+        "LIMIT": limit,
+    }
+    defines = [f"-D{key}={value}" for key, value in macros.items()]
+    sources = (build / "digital.f").read_text().split()
+    bench = Path(__file__).with_name("flowing.v")
+    command = ["iverilog", "-g2012", *defines, "-o", "sim.vvp", str(bench), *sources]
+    subprocess.run(command, cwd=build, check=True)
+    done = subprocess.run(
+        ["vvp", "-n", "sim.vvp"], cwd=build, check=True, capture_output=True, text=True
+    )
+    return results(done.stdout, plan)
+
+
+def beats_of(frames: Pixels, width: int) -> list[str]:
+    """Input beats as hexadecimal words: last, keep, data."""
+    beats = []
+    for frame in frames:
+        for start in range(0, len(frame), width):
+            part = frame[start : start + width]
+            keep = (1 << len(part)) - 1
+            last = int(start + width >= len(frame))
+            word = int.from_bytes(part.tobytes(), "little") | keep << 8 * width | last << 9 * width
+            beats.append(f"{word:x}")
+    return beats
+
+
+def results(text: str, plan: Plan) -> tuple[list[int], list[list[int]]]:
+    """What the bench printed: frames of little-endian words, and when each was complete."""
+    cycles, words, frame = [], [], b""
+    for line in text.splitlines():
+        if not line.startswith("beat "):
+            continue
+        cycle, last, data = line.split()[1:]
+        frame += int(data, 16).to_bytes(plan.host.output_bytes, "little")
+        if last == "1":
+            count = 1 + plan.layers[-1].outputs * plan.host.scores
+            cycles.append(int(cycle))
+            words.append(np.frombuffer(frame[: 4 * count], "<i4").tolist())
+            frame = b""
+    return cycles, words
