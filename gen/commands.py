@@ -1,0 +1,350 @@
+"""The commands of ``binohm``, each a thin layer over the function that does the work.
+
+The only module that imports ``binohm.sim``, and like all imports that take time, inside the
+commands: ``binohm --help`` loads none of them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from binohm.gen.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from binohm.gen.network import Network
+    from binohm.sim.check import CheckResult
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a trained binary neural network to verified Verilog around RRAM crossbar arrays.",
+    epilog="Example: binohm demo",
+)
+train = typer.Typer(help="Train a network in software.", epilog="Example: binohm train digits")
+app.add_typer(train, name="train")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A build directory.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .npz of `binohm import`, an .onnx, or `digits`.",
+        show_default=False,
+    ),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML; `binohm init` writes a commented one.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, over the file's. Repeatable."),
+]
+Simulator = Annotated[
+    Literal["verilator", "icarus"] | None, typer.Option(help="One simulator instead of both.")
+]
+View = Annotated[Literal["digital"], typer.Option(help="Which implementation of the arrays.")]
+PICTURES = 8
+"""Images that the bench in tb/ shows."""
+
+DATA = "`digits`, `mnist`, `fashion_mnist`, `cifar10`, or an .npz with x (uint8) and y."
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Show the help where no command is given."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"binohm {installed('binohm')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(epilog="Example: binohm init -o binohm.toml")
+def init(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write, instead of stdout.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a configuration in which every key is explained and has its default."""
+    from binohm.gen.config import template
+    from binohm.gen.output import replacing
+
+    if output is None:
+        print(template(), end="")
+        return
+    with replacing(output, force=force) as path:
+        path.write_text(template(), encoding="utf-8")
+    print(output)
+
+
+@app.command("import", epilog="Example: binohm import TFC_1W1A.onnx -o tfc.npz")
+def import_(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="ONNX or QONNX.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The network, an .npz.")],
+    name: Annotated[
+        str | None, typer.Option(help="Of the network. Without it, the file's.")
+    ] = None,
+    pixel_scale: Annotated[
+        str, typer.Option(help="What the model is given for a pixel of 1: a fraction.")
+    ] = "1/255",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Read a trained network and fold it to integers. Names what it cannot read, and the cure."""
+    from binohm.gen.output import replacing
+    from binohm.gen.qonnx import import_model
+
+    with replacing(output, force=force) as path:
+        network = import_model(model, name=name, pixel_scale=_fraction(pixel_scale))
+        network.save(path)
+    _show_network(network, output, as_json=as_json)
+
+
+@app.command(epilog="Example: binohm build tfc.npz --set array.rows=256 -o build/tfc")
+def build(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The build directory.")],
+    config: Config = None,
+    settings: Set = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help=f"Images for the bench in tb/: {DATA}")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Map a network to arrays and write Verilog, memory images, bench and report."""
+    from binohm.gen.console import emit, status
+    from binohm.gen.summary import print_build
+
+    with status(f"build {output}"):
+        facts = _build(_load(model), output, config, settings or [], data=data, force=force)
+    if as_json:
+        emit(facts)
+    else:
+        print_build(facts)
+        print(output)
+
+
+@app.command(epilog="Example: binohm check build/tfc --images 20")
+def check(
+    directory: Directory,
+    images: Annotated[int, typer.Option(min=1, help="How many, under each kind of traffic.")] = 8,
+    view: View = "digital",
+    simulator: Simulator = None,
+    image_check: Annotated[
+        bool, typer.Option(help="Compare the memory images with the plan first.")
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of random images and stalls.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Compare the Verilog with the golden model, layer by layer; exit 1 at the first divergence."""
+    from binohm.gen.console import emit
+    from binohm.gen.summary import print_check
+
+    figures = _check(directory, images, view, simulator, image_check=image_check, seed=seed)
+    if as_json:
+        emit(figures)
+    else:
+        print_check(figures)
+    if not figures["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: binohm report build/tfc --svg tfc.svg")
+def report(
+    directory: Directory,
+    svg: Annotated[
+        Path | None, typer.Option(help="Write the map and the timing as a picture, too.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Sum a build up, and rebuild its report.html with the results of check and run, if any."""
+    from binohm.gen.console import emit
+    from binohm.gen.output import replacing
+    from binohm.gen.report import render_svg
+    from binohm.gen.summary import print_build, print_check, print_run
+
+    facts, results = _report(directory)
+    if svg is not None:
+        with replacing(svg, force=True) as path:
+            path.write_text(render_svg(facts), encoding="utf-8")
+    if as_json:
+        emit({**facts, "results": results})
+        return
+    print_build(facts)
+    if "check" in results:
+        print_check(results["check"])
+    if "run" in results:
+        print_run(results["run"])
+    print(directory / "report.html")
+
+
+@train.command(epilog="Example: binohm train digits -o digits.npz")
+def digits(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The network, an .npz.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of first weights and order.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train the demo's network on handwritten digits, bit for bit the same on any machine."""
+    from binohm.gen.console import bar
+    from binohm.gen.output import replacing
+    from binohm.gen.train import train_digits
+
+    with replacing(output, force=force) as path, bar("train digits") as progress:
+        network = train_digits(seed, progress)
+        network.save(path)
+    _show_network(network, output, as_json=as_json)
+
+
+def _show_network(network: "Network", output: Path, *, as_json: bool) -> None:
+    from binohm.gen.console import emit
+    from binohm.gen.summary import network_figures, print_network
+
+    figures = network_figures(network)
+    if as_json:
+        emit({"output": str(output), **figures})
+    else:
+        print_network(figures)
+        print(output)
+
+
+def _load(model: str) -> "Network":
+    """The network that MODEL names."""
+    from binohm.gen.network import Network
+
+    path = Path(model)
+    if model == "digits" and not path.exists():
+        return Network.load(Path(__file__).parent / "data" / "digits.npz")
+    if path.suffix == ".onnx":
+        from binohm.gen.qonnx import import_model
+
+        return import_model(path)
+    return Network.load(path)
+
+
+def _build(
+    network: "Network",
+    output: Path,
+    config: Path | None,
+    settings: Sequence[str],
+    *,
+    data: str | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    from dataclasses import replace
+
+    from binohm.gen.config import load
+    from binohm.gen.cycles import predict
+    from binohm.gen.emit import write_build
+    from binohm.gen.mapping import map_network
+    from binohm.gen.pictures import made_up
+    from binohm.sim.check import bench_files
+    from binohm.sim.datasets import load as load_data
+
+    settled = load(config, settings)
+    network = replace(network, name=settled.design.name or network.name)
+    plan = map_network(network, settled)
+    pictures = load_data(data)[0][:PICTURES] if data else made_up(network.input, PICTURES)
+    bench = bench_files(network, plan, pictures, cycles=predict(network, plan).results)
+    return write_build(
+        output, network, plan, config=settled.model_dump(), bench_files=bench, force=force
+    )
+
+
+def _check(
+    directory: Path,
+    images: int,
+    view: str = "digital",
+    simulator: str | None = None,
+    *,
+    image_check: bool = True,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """One check, on both simulators if none is named; the memory images are compared once."""
+    from binohm.gen.console import status
+    from binohm.sim.check import check
+    from binohm.sim.tools import SIMULATORS
+
+    runs: list[dict[str, Any]] = []
+    with status(f"check {directory}") as tell:
+        for name in [simulator] if simulator else SIMULATORS:
+            result = check(
+                directory, images=images, simulator=name, view=view, seed=seed, progress=tell,
+                image_check=image_check and not runs,
+            )  # fmt: skip
+            runs.append(_check_figures(result))
+            if image_check and not result.images:
+                break  # the memory images differ, whatever simulates them
+    figures = {"view": view, "ok": all(run["ok"] for run in runs), "runs": runs}
+    _keep(directory, "check", figures)
+    return figures
+
+
+def _check_figures(result: "CheckResult") -> dict[str, Any]:
+    return {
+        "simulator": result.simulator,
+        "ok": result.ok,
+        "images": result.images,
+        "compared": result.compared,
+        "latency": result.latency,
+        "interval": result.interval,
+        "divergences": [{"text": str(found), **found.facts} for found in result.divergences],
+    }
+
+
+def _report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures and results of a build, with its page written anew."""
+    from binohm.gen.output import replacing
+    from binohm.gen.report import render_html
+
+    facts = _read_json(directory / "report.json")
+    results = {
+        name: _read_json(directory / "sim" / f"{name}.json")
+        for name in ("check", "run")
+        if (directory / "sim" / f"{name}.json").is_file()
+    }
+    with replacing(directory / "report.html", force=True) as path:
+        path.write_text(render_html(facts, results), encoding="utf-8")
+    return facts, results
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; `binohm build` makes it") from error
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged; build again") from error
+
+
+def _keep(directory: Path, name: str, figures: Mapping[str, Any]) -> None:
+    """Leave figures where ``binohm report`` finds them."""
+    from binohm.gen.output import replacing
+
+    with replacing(directory / "sim" / f"{name}.json", force=True) as path:
+        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _fraction(text: str) -> Fraction:
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ConfigError(f"--pixel-scale {text}: must be a fraction such as 1/255") from error
+    if value <= 0:
+        raise ConfigError(f"--pixel-scale {text}: must be above 0")
+    return value

@@ -1,0 +1,104 @@
+"""The figures that the commands print: as plain data for ``--json``, as tables for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from binohm.gen.console import print_table
+from binohm.gen.network import Dense, Network
+
+__all__ = ["network_figures", "print_build", "print_check", "print_network", "print_run"]
+
+Figures = Mapping[str, Any]
+
+
+def network_figures(network: Network) -> dict[str, Any]:
+    """What a network is made of."""
+    return {
+        "name": network.name,
+        "input": {
+            "shape": list(network.input.shape),
+            "bits": network.input.bits,
+            "bipolar": network.input.bipolar,
+        },
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": "dense" if isinstance(layer, Dense) else "scores",
+                "inputs": layer.inputs,
+                "outputs": layer.outputs,
+                "groups": layer.groups,
+                "weights": int(layer.weights.size),
+                "flipped": int(layer.flip.sum()) if isinstance(layer, Dense) else None,
+            }
+            for layer in network.layers
+        ],
+        "weights": network.weight_count,
+    }
+
+
+def print_network(figures: Figures) -> None:
+    """The layer table."""
+    source = figures["input"]
+    pixels = "x".join(map(str, source["shape"]))
+    values = "-1 and +1" if source["bipolar"] else f"integers of {source['bits']} bits"
+    heads = ("name", "kind", "inputs", "outputs", "groups", "weights", "flipped")
+    print_table(
+        f"{figures['name']}: {pixels} pixels as {values}, {figures['weights']:,} weights",
+        heads,
+        [[layer[head] for head in heads] for layer in figures["layers"]],
+    )
+
+
+def print_build(facts: Figures) -> None:
+    """What a build costs, from its report."""
+    arrays = {array["name"]: array for array in facts["arrays"]}
+    rows = []
+    for layer in facts["layers"]:
+        array = arrays[layer["array"]]
+        rows.append([
+            layer["name"], layer["inputs"], layer["outputs"], array["readout"], array["cell"],
+            f"{array['rows']}x{array['columns']}", layer["macros"],
+            f"{100 * layer['utilisation']:.1f} %", layer["activations"], layer["interval"],
+        ])  # fmt: skip
+    heads = ("layer", "inputs", "outputs", "readout", "cell", "array", "arrays", "cells used",
+             "activations", "cycles")  # fmt: skip
+    totals, cycles = facts["totals"], facts["cycles"]
+    print_table(f"binohm_{facts['name']}", heads, rows)
+    print_table("An image takes", ("", "cycles"), [
+        ["latency, first beat in to last beat out", cycles["latency"]],
+        [f"interval, image to image (bottleneck: {cycles['bottleneck']})", cycles["interval"]],
+    ])  # fmt: skip
+    print_table("In all", ("arrays", "cells", "cells used", "weights"), [
+        [totals[key] for key in ("macros", "cells", "cells_used", "weights")]
+    ])  # fmt: skip
+
+
+def print_check(figures: Figures) -> None:
+    """What a check found, one line a simulator, and the divergences below."""
+    rows = []
+    for run in figures["runs"]:
+        compared = ", ".join(f"{name} {count}" for name, count in run["compared"].items())
+        verdict = "equal" if run["ok"] else "DIVERGES"
+        rows.append([run["simulator"], verdict, run["images"], compared])
+    print_table("RTL against golden", ("simulator", "verdict", "images", "vectors compared"), rows)
+    for run in figures["runs"]:
+        for divergence in run["divergences"]:
+            print(f"{run['simulator']}: {divergence['text']}")
+
+
+def print_run(figures: Figures) -> None:
+    """What a run over a data set gave."""
+    keys = {
+        "images": "images",
+        "accuracy": "accuracy",
+        "mismatches": "images that differ from golden",
+        "interval": "interval, cycles",
+        "latency": "latency, cycles",
+        "cycles": "cycles in all",
+    }
+    rows = []
+    for key, words in keys.items():
+        value = figures.get(key)
+        if value is not None:
+            rows.append([words, f"{100 * value:.2f} %" if key == "accuracy" else f"{value:,}"])
+    print_table(f"{figures['data']} through {figures['engine']}", ("", ""), rows)
