@@ -1,0 +1,152 @@
+"""The Verilog behind the sockets: one view of all arrays of a plan is one file.
+
+A socket is a module ``binohm_<name>_<array.name>`` with the pins of
+:class:`binohm.hdl.macro.MacroPins` and the parameters ``INIT``, ``MAP`` and ``ID``. Geometry is
+fixed inside. The modules below the sockets bear the same prefix, so that two builds can live in one
+simulation.
+
+- ``digital``: synthesizable and exact; the cells are a memory with the image ``INIT``.
+- ``asic``: ignores the parameters and instantiates ``rram_<array.name>``, which has none.
+- ``jitter``: ``digital`` with random latency, seeded by ``ID``; for tests.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from binohm.gen.errors import ConfigError
+from binohm.gen.plan import Array, Plan
+from binohm.hdl.macro import MacroPins
+
+__all__ = ["VIEWS", "macro_pins", "render", "render_rom", "render_stubs", "render_table"]
+
+VIEWS = ("digital", "asic", "jitter")
+
+HERE = Path(__file__).parent / "macros"
+
+USED: dict[str, tuple[str, ...]] = {
+    "sa": ("x_p", "x_n"),
+    "adc": ("x_p", "x_n"),
+    "pcsa": ("row", "col_x", "col_en"),
+}
+"""Pins of the request, beside ``cmd``, that the digital view of a readout looks at."""
+
+HANDSHAKE = ("req_valid", "req_ready", "q_valid", "q_ready")
+
+
+def macro_pins(array: Array) -> MacroPins:
+    """The pins of the macros of one kind."""
+    return MacroPins(array.rows, array.bias_rows, array.columns, array.q_bits)
+
+
+def render(plan: Plan, view: str) -> str:
+    """Text of ``macros/<view>.v``: a socket for each kind of array, and what the sockets need.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such view.
+    """
+    if view not in VIEWS:
+        raise ConfigError(f"view must be one of {', '.join(VIEWS)}, not {view!r}")
+    sockets = [_socket(plan, array, view) for array in plan.arrays]
+    if view == "asic":
+        return "\n".join(sockets)
+    readouts = {array.readout for array in plan.arrays}
+    files = [f"digital_{readout}" for readout in ("sa", "adc", "pcsa") if readout in readouts]
+    if readouts - {"pcsa"}:
+        files.append("digital_walk")
+    if view == "jitter":
+        files.append("jitter")
+    return "\n".join([*sockets, *(_view(plan, file) for file in files)])
+
+
+def render_stubs(plan: Plan) -> str:
+    """Text of ``macros/stubs.v``: an empty black box for each macro that ``asic`` names."""
+    return "\n".join(
+        "/* verilator lint_off UNUSEDSIGNAL */\n"
+        "/* verilator lint_off UNDRIVEN */\n"
+        "(* blackbox *)\n"
+        f"module rram_{array.name} (\n{_ports(array)}\n);\nendmodule\n"
+        "/* verilator lint_on UNDRIVEN */\n"
+        "/* verilator lint_on UNUSEDSIGNAL */\n"
+        for array in plan.arrays
+    )
+
+
+def render_rom(plan: Plan) -> str:
+    """Text of ``rtl/binohm_<name>_rom.v``."""
+    return _view(plan, "rom")
+
+
+def render_table(plan: Plan) -> str:
+    """Text of ``rtl/binohm_<name>_table.v``."""
+    return _view(plan, "table")
+
+
+def _view(plan: Plan, file: str) -> str:
+    """A file of ``macros/``, with the modules of this plan."""
+    text = (HERE / f"{file}.v").read_text(encoding="utf-8")
+    return re.sub(r"\bbinohm_", f"binohm_{plan.name}_", text)
+
+
+def _ports(array: Array) -> str:
+    lines = []
+    for pin in macro_pins(array).ports:
+        span = f"[{pin.width - 1}:0] " if pin.width > 1 else ""
+        lines.append(f"    {pin.direction} wire {span}{pin.name}")
+    return ",\n".join(lines)
+
+
+def _socket(plan: Plan, array: Array, view: str) -> str:
+    head = (
+        f"module binohm_{plan.name}_{array.name} #(\n"
+        '    parameter INIT = "",\n'
+        '    parameter MAP = "",\n'
+        "    parameter integer ID = 0\n"
+        f") (\n{_ports(array)}\n);\n"
+    )
+    names = [pin.name for pin in macro_pins(array).ports]
+    if view == "asic":
+        body = _instance(f"rram_{array.name}", {}, {name: name for name in names})
+        return f'{head}{body}    wire unused = &{{1\'b0, INIT == "", MAP == "", ID == 0}};\nendmodule\n'
+
+    pins = ["clk", "rst", "cmd", *USED[array.readout], "q", *HANDSHAKE]
+    connections = {name: name for name in pins}
+    body = ""
+    if view == "jitter":
+        connections |= {name: f"inner_{name}" for name in HANDSHAKE}
+        body += f"    wire {', '.join(f'inner_{name}' for name in HANDSHAKE)};\n"
+        wires = ["clk", "rst", *HANDSHAKE, *(f"inner_{name}" for name in HANDSHAKE)]
+        body += _instance(
+            f"binohm_{plan.name}_jitter",
+            {"SEED": "ID"},
+            {name: name for name in wires},
+            label="jitter",
+        )
+    body += _instance(
+        f"binohm_{plan.name}_digital_{array.readout}", _parameters(array), connections
+    )
+    ignored = [name for name in names if name not in pins]
+    known = ["1'b0", *ignored, 'MAP == ""', *(["ID == 0"] if view == "digital" else [])]
+    return f"{head}{body}    wire unused = &{{{', '.join(known)}}};\nendmodule\n"
+
+
+def _parameters(array: Array) -> dict[str, Any]:
+    """Geometry of the digital view."""
+    geometry: dict[str, Any] = {"ROWS": array.rows, "COLUMNS": array.columns}
+    if array.readout == "pcsa":
+        row = next(pin for pin in macro_pins(array).ports if pin.name == "row")
+        return {**geometry, "ROW_BITS": row.width, "INIT": "INIT"}
+    own = {"BIAS_ROWS": array.bias_rows} if array.readout == "sa" else {"ADC_BITS": array.adc_bits}
+    return {**geometry, **own, "PER_CYCLE": array.per_cycle, "INIT": "INIT"}
+
+
+def _instance(
+    module: str, parameters: dict[str, Any], connections: dict[str, str], label: str = "array"
+) -> str:
+    def listed(pairs: dict[str, Any]) -> str:
+        return ",\n".join(f"        .{key}({value})" for key, value in pairs.items())
+
+    settings = f" #(\n{listed(parameters)}\n    )" if parameters else ""
+    return f"    {module}{settings} {label} (\n{listed(connections)}\n    );\n"
