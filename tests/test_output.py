@@ -78,7 +78,7 @@ def test_made_up_images_show_every_value(table: np.ndarray) -> None:
     values, counts = np.unique(table[images[2:]], return_counts=True)
     assert set(values) == set(table)
     assert counts.min() * 4 > counts.max()
-    assert len(np.unique(images)) > 200  # not one pixel byte for each value
+    assert len(np.unique(images)) > 150  # not one pixel byte for each value
     np.testing.assert_array_equal(made_up(source, 3), images[:3])
 
 
