@@ -23,7 +23,7 @@ CASES = {
         ["array.readout=pcsa", "array.columns=8", "array.slices_per_read=3", "array.engines=2"],
     ),
     "small arrays": ((300, 100, 65, 4), "step", ["array.rows=65", "array.columns=8"]),
-    "wide": ((40, 1024, 2), "step", ["array.rows=32", "array.columns=8"]),
+    "wide": ((40, 1024), "step", ["array.rows=32", "array.columns=8"]),
     "many arrays": ((784, 512, 10), "step", ["array.rows=32", "array.columns=32"]),
 }  # fmt: skip
 SVG = "{http://www.w3.org/2000/svg}"
