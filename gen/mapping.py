@@ -230,7 +230,11 @@ def _alternatives(
     readouts = [r for r in READOUTS if r not in tried and legal(r, cell, inputs, kind)]
     if readouts:
         return [f"readout = {' or '.join(readouts)}"]
-    cells = [c for c in CELLS if c != cell and any(legal(r, c, inputs, kind) for r in tried)]
+    cells = [
+        other
+        for other in CELLS
+        if any(legal(r, other, inputs, kind) and not legal(r, cell, inputs, kind) for r in tried)
+    ]
     return [f"cell = {' or '.join(cells)}"] if cells else []
 
 
