@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import lcm
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,12 @@ HALF = Fraction(1, 2)
 
 ITEMS = 1 << 19
 """Most scores of all classes together that a proof sorts; some seconds."""
+
+LAST = 32
+"""How many of the largest integers are tried against the sums that occur together."""
+
+FLIPS = 10_000
+"""More pairs that change order are counted without asking which occur together."""
 
 
 def threshold(
@@ -70,6 +75,9 @@ class Ranking:
         Smallest and largest sum of each class.
     step : int
         Distance of the sums that can occur.
+    apart : int64 array, shape (classes, classes), optional
+        For inputs of -1 and +1: how many weights differ between two classes, which limits the
+        pairs of sums that can occur together.
     """
 
     scale: Sequence[Number]
@@ -77,13 +85,15 @@ class Ranking:
     low: Sequence[int]
     high: Sequence[int]
     step: int
+    apart: Ints | None = None
 
     def integers(self, *, rounding: bool = False) -> tuple[Ints, Ints, str]:
         """Integers ``a`` and ``b`` so that ``a * s + b`` ranks as the scores do, and a remark.
 
         The smallest that can be proved for any sums, each class for itself between its ``low`` and
-        ``high``: ties stay ties. With ``rounding``, if none can be proved, the ones that change
-        the order of the fewest pairs of scores, and the remark says how many.
+        ``high``: ties stay ties. Failing that, large ones that can be proved for every two sums
+        that occur together. With ``rounding``, if there are none, the ones that change the order of
+        the fewest pairs of scores, and the remark says how many.
 
         Raises
         ------
@@ -105,12 +115,19 @@ class Ranking:
             tried.append((a, b))
         if not tried:
             raise ValueError("the offsets of the scores are more than 2**30 times their scales")
-        if not rounding:
+        best = None
+        for a, b in reversed(tried[-LAST:]):
+            flips = proof.flips(a, b)
+            if not flips and proof.complete:
+                return a, b, "affine of the scores: integers, proved to keep the order"
+            if best is None or flips < best[0]:
+                best = flips, a, b
+        if best is None or not rounding:
             raise ValueError(
                 "no integers below 2**30 are proved to rank the scores of the classes as their "
                 "scales and offsets do; use one scale for all classes, or allow rounding"
             )
-        flips, a, b = min(((proof.flips(a, b), a, b) for a, b in tried[-8:]), key=itemgetter(0))
+        flips, a, b = best
         sample = "" if proof.complete else " (a sample of them)"
         remark = f"{flips} of {proof.pairs} pairs of scores of two classes{sample} change order"
         return a, b, f"affine of the scores: rounded, {remark}"
@@ -218,6 +235,7 @@ class _Sorted:
         cls = np.repeat(np.arange(len(sums)), [len(part) for part in sums])
         order = _order(ranking, cls, np.concatenate(sums))
         self.cls, self.sums = cls[order], np.concatenate(sums)[order]
+        self.apart, self.inputs = ranking.apart, max(ranking.high)
         sizes = np.bincount(cls)
         self.pairs = int(sizes.sum() ** 2 - (sizes**2).sum()) // 2
 
@@ -228,11 +246,26 @@ class _Sorted:
         return bool(((rise > 0) | (rise == 0) & (lower <= 0)).all())
 
     def flips(self, a: Ints, b: Ints) -> int:
-        """Pairs of scores of two classes whose order differs."""
+        """Pairs of scores of two classes whose order differs, of those that occur together."""
         score = a[self.cls] * self.sums + b[self.cls]
         place = np.empty(len(score), np.int64)
         place[np.lexsort((np.arange(len(score)), -self.cls, score))] = np.arange(len(score))
-        return _inversions(place)
+        count = _inversions(place)
+        if self.apart is None or not 0 < count <= FLIPS:
+            return count
+        late = np.flatnonzero(place < np.maximum.accumulate(place))
+        return sum(self._together(np.flatnonzero(place[:k] > place[k]), k) for k in late.tolist())
+
+    def _together(self, some: Ints, one: int) -> int:
+        """How many of some scores can occur together with one."""
+        assert self.apart is not None
+        apart = self.apart[self.cls[some], self.cls[one]]
+        alike = self.inputs - apart
+        # What the inputs add to both sums, and to the one but not the other.
+        common = (self.sums[some] + self.sums[one]) // 2
+        other = (self.sums[some] - self.sums[one]) // 2
+        fits = (np.abs(common) <= alike) & ((common - alike) % 2 == 0)
+        return int((fits & (np.abs(other) <= apart) & ((other - apart) % 2 == 0)).sum())
 
 
 def _inversions(order: Ints) -> int:

@@ -204,10 +204,13 @@ def _chain(
     rows, scales, offsets = _classes(graph, result)
     sums = sums.rows(rows)
     low, high = sums.low.tolist(), sums.high.tolist()
+    apart = None
+    if sums.step == 2:
+        weights = sums.weights.astype(np.int64)
+        apart = (weights.shape[1] - weights @ weights.T) // 2
+    ranking = Ranking(scales, offsets, low, high, sums.step, apart)
     try:
-        scale, offset, remark = Ranking(scales, offsets, low, high, sums.step).integers(
-            rounding=rounding
-        )
+        scale, offset, remark = ranking.integers(rounding=rounding)
     except ValueError as error:
         raise ModelError(f"{graph.path}: output {graph.output!r}: {error}") from error
     remarks.append(remark)
