@@ -46,7 +46,7 @@ def _fail(message: str) -> int:
 
 def _usage(error: typer.TyperException) -> str:
     """What was wrong with the arguments, the nearest option if one was unknown, where to look."""
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "")
     known = getattr(error, "possibilities", None)
     if known:
         wrong = str(getattr(error, "option_name", ""))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from binohm.gen.network import Network
     from binohm.sim.check import CheckResult
 
-__all__ = ["app"]
+__all__ = ["app", "embedded", "train"]
 
 app = typer.Typer(
     add_completion=False,
@@ -101,16 +101,29 @@ def import_(
     pixel_scale: Annotated[
         str, typer.Option(help="What the model is given for a pixel of 1: a fraction.")
     ] = "1/255",
+    shape: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Of an image, if the model takes a vector.")
+    ] = None,
+    rounding: Annotated[
+        bool, typer.Option("--rounding", help="Round scores that do not fold exactly.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Read a trained network and fold it to integers. Names what it cannot read, and the cure."""
+    from binohm.gen.console import note
     from binohm.gen.output import replacing
     from binohm.gen.qonnx import import_model
 
+    remarks: list[str] = []
     with replacing(output, force=force) as path:
-        network = import_model(model, name=name, pixel_scale=_fraction(pixel_scale))
+        network = import_model(
+            model, name=name, pixel_scale=_fraction(pixel_scale), shape=_shape(shape),
+            rounding=rounding, remarks=remarks,
+        )  # fmt: skip
         network.save(path)
+    for remark in remarks:
+        note(remark)
     _show_network(network, output, as_json=as_json)
 
 
@@ -223,13 +236,20 @@ def _show_network(network: "Network", output: Path, *, as_json: bool) -> None:
         print(output)
 
 
+def embedded(name: str) -> "Network":
+    """A network that comes with the package."""
+    from binohm.gen.network import Network
+
+    return Network.load(Path(__file__).parent / "data" / f"{name}.npz")
+
+
 def _load(model: str) -> "Network":
     """The network that MODEL names."""
     from binohm.gen.network import Network
 
     path = Path(model)
     if model == "digits" and not path.exists():
-        return Network.load(Path(__file__).parent / "data" / "digits.npz")
+        return embedded(model)
     if path.suffix == ".onnx":
         from binohm.gen.qonnx import import_model
 
@@ -326,8 +346,10 @@ def _report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}; `binohm build` makes it") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OutputError(
+            f"{path.parent} is not a build directory: no {path.name}; make one with `binohm build`"
+        ) from error
     except ValueError as error:
         raise OutputError(f"{path} is damaged; build again") from error
 
@@ -336,15 +358,22 @@ def _keep(directory: Path, name: str, figures: Mapping[str, Any]) -> None:
     """Leave figures where ``binohm report`` finds them."""
     from binohm.gen.output import replacing
 
+    (directory / "sim").mkdir(exist_ok=True)
     with replacing(directory / "sim" / f"{name}.json", force=True) as path:
         path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def _fraction(text: str) -> Fraction:
     try:
-        value = Fraction(text)
+        return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise ConfigError(f"--pixel-scale {text}: must be a fraction such as 1/255") from error
-    if value <= 0:
-        raise ConfigError(f"--pixel-scale {text}: must be above 0")
-    return value
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(size) for size in text.split("x"))
+    except ValueError as error:
+        raise ConfigError(f"--shape {text}: must be sizes such as 28x28 or 32x32x3") from error

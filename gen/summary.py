@@ -79,8 +79,10 @@ def print_check(figures: Figures) -> None:
     for run in figures["runs"]:
         compared = ", ".join(f"{name} {count}" for name, count in run["compared"].items())
         verdict = "equal" if run["ok"] else "DIVERGES"
-        rows.append([run["simulator"], verdict, run["images"], compared])
-    print_table("RTL against golden", ("simulator", "verdict", "images", "vectors compared"), rows)
+        measured = [run[key] for key in ("images", "latency", "interval")]
+        rows.append([run["simulator"], verdict, *measured, compared])
+    heads = ("simulator", "verdict", "images", "latency", "interval", "vectors compared")
+    print_table("RTL against golden", heads, rows)
     for run in figures["runs"]:
         for divergence in run["divergences"]:
             print(f"{run['simulator']}: {divergence['text']}")

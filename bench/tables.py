@@ -1,0 +1,185 @@
+"""Fill the generated parts of README and docs: ``python bench/tables.py [--check]``.
+
+A part stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; the names are the keys of
+``PARTS``. Measured figures come from ``docs/results/*.json``, the rest from the code. Pictures
+under docs/ are made here, too. With ``--check`` nothing is written and the status is 1 if anything
+would change.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from results import ROOT, read
+
+__all__ = ["PARTS", "fill", "main", "pictures"]
+
+PART = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+LABELS = {
+    "demo_s": "`make demo` on a fresh clone, installation included",
+    "test_s": "`make test`",
+    "test_fast_s": "`make test-fast`",
+    "tfc_build_s": "TFC_1W1A: import and build",
+    "tfc_verilog_bytes": "TFC_1W1A: Verilog without images",
+    "tfc_rtl_s": "TFC_1W1A: all test images through the RTL",
+    "tfc_rtl_images": "TFC_1W1A: MNIST test images through the RTL",
+    "tfc_mismatches": "TFC_1W1A: images whose class or scores differ from golden",
+    "tfc_accuracy": "TFC_1W1A: accuracy on MNIST",
+    "digits_accuracy": "digits: accuracy on the 360 held-out images",
+    "packed_vs_qonnx_ratio": "bit-packed NumPy against the qonnx executor",
+}
+"""Words for figures; others are shown under their name."""
+
+
+def measured(name: str) -> str:
+    """Every figure of a result file that is one number, with its unit and how to get it again."""
+    facts = read(name)
+    if facts is None:
+        return f"Not measured yet: `make bench-{name}`.\n"
+    rows = [
+        f"| {LABELS.get(key, key)} | {number(figure['value'])} | {unit(figure)} |"
+        for key, figure in facts["figures"].items()
+        if isinstance(figure["value"], int | float)
+    ]
+    lines = ["| figure | value | unit |", "|---|---:|---|", *rows, "", origin(facts)]
+    return "\n".join(lines) + "\n"
+
+
+def curve(name: str, heads: dict[str, str]) -> str:
+    """Figures that are mappings with the same keys, as one table.
+
+    Parameters
+    ----------
+    heads : dict of str to str
+        Column heads: first that of the keys, under ``""``, then those of the figures.
+    """
+    facts = read(name)
+    if facts is None:
+        return f"Not measured yet: `make bench-{name}`.\n"
+    columns = {key: facts["figures"][key]["value"] for key in heads if key}
+    keys = list(next(iter(columns.values())))
+    lines = [f"| {' | '.join(heads.values())} |", "|---:" * len(heads) + "|"]
+    lines += [f"| {key} | {' | '.join(number(c[key]) for c in columns.values())} |" for key in keys]
+    return "\n".join([*lines, "", origin(facts)]) + "\n"
+
+
+def origin(facts: dict[str, Any]) -> str:
+    """Where figures come from."""
+    machine, versions = facts["machine"], facts["versions"]
+    return (
+        f"Measured by `{facts['command']}` on {machine['cores']} cores of {machine['cpu']}, "
+        f"{machine['system']}, Python {versions['python']}."
+    )
+
+
+def number(value: float) -> str:
+    """Integers whole, others with three digits, thousands apart."""
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ")
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def unit(figure: dict[str, Any]) -> str:
+    """The unit; ratios and counts have none."""
+    return "" if figure["unit"] == "1" else str(figure["unit"])
+
+
+def combinations() -> str:
+    """What may be combined."""
+    from binohm.gen.combinations import table_markdown
+
+    return table_markdown()
+
+
+def configuration() -> str:
+    """What ``binohm init`` prints."""
+    from binohm.gen.config import template
+
+    return f"```toml\n{template()}```\n"
+
+
+def registers() -> str:
+    """The register map of a design with two layers."""
+    from binohm.hdl.registers import register_map
+
+    rows = [
+        f"| `0x{row.offset:02x}` | {row.name} | {row.access} | {row.meaning} |"
+        for row in register_map(2)
+    ]
+    return "\n".join(["| offset | name | access | meaning |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def commands() -> str:
+    """Every command with the first line of its help."""
+    from binohm.gen.commands import app, train
+
+    rows = []
+    for typer, prefix in ((app, "binohm"), (train, "binohm train")):
+        for command in typer.registered_commands:
+            assert command.callback is not None and command.callback.__doc__ is not None
+            name = command.name or command.callback.__name__
+            rows.append(f"| `{prefix} {name}` | {command.callback.__doc__.splitlines()[0]} |")
+    return "\n".join(["| command | what it does |", "|---|---|", *rows]) + "\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "spine": lambda: measured("spine"),
+    "packed": lambda: measured("packed"),
+    "parallelism": lambda: curve(
+        "spine",
+        {
+            "": "columns per cycle",
+            "tfc_initiation_interval_cycles": "interval, cycles",
+            "tfc_latency_cycles": "latency, cycles",
+        },
+    ),
+    "combinations": combinations,
+    "configuration": configuration,
+    "registers": registers,
+    "commands": commands,
+}
+
+
+def fill(text: str) -> str:
+    """``text`` with every generated part made anew."""
+    return PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}{part[3]}", text)
+
+
+def pictures() -> Iterator[tuple[Path, str]]:
+    """Pictures of the README: what ``binohm report --svg`` draws for the demo."""
+    from binohm.gen.commands import embedded
+    from binohm.gen.config import load
+    from binohm.gen.cycles import predict
+    from binohm.gen.mapping import map_network
+    from binohm.gen.report import render_svg, report_data
+
+    network = embedded("digits")
+    plan = map_network(network, load(None))
+    facts = report_data(network, plan, predict(network, plan), config={})
+    yield ROOT / "docs" / "digits.svg", render_svg(facts)
+
+
+def main() -> int:
+    """Fill, or check, all files."""
+    parser = argparse.ArgumentParser(description="Fill the generated parts of README and docs.")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if not in sync")
+    check = parser.parse_args().check
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    wanted = [(page, fill(page.read_text(encoding="utf-8"))) for page in pages]
+    stale = 0
+    for path, text in [*wanted, *pictures()]:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        print(f"{path.relative_to(ROOT)}: {'is not in sync' if check else 'written'}")
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

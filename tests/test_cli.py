@@ -1,0 +1,274 @@
+"""The command line: exit statuses, whole messages, JSON, nothing half-written."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_networks import random_network
+
+from binohm.gen.__main__ import main
+from binohm.gen.commands import app, train
+from binohm.gen.network import Network
+
+NAMES = [command.name or command.callback.__name__ for command in app.registered_commands]
+COMMANDS = [[name] for name in NAMES] + [
+    ["train", command.name or command.callback.__name__] for command in train.registered_commands
+]
+
+Said = tuple[int, str, str]
+Binohm = Callable[..., Said]
+
+
+@pytest.fixture
+def binohm(capsys: pytest.CaptureFixture[str]) -> Binohm:
+    """Run a command in this process: status, stdout, stderr."""
+
+    def run(*arguments: object) -> Said:
+        status = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def small(path: Path) -> Path:
+    """Write a small network."""
+    network = random_network(np.random.default_rng(1), (12, 8, 3))
+    Network("small", network.input, network.layers).save(path)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small network in a file."""
+    return small(tmp_path / "small.npz")
+
+
+def test_version(binohm: Binohm) -> None:
+    assert binohm("--version") == (0, "binohm 0.1.0\n", "")
+
+
+def test_help_is_what_comes_without_a_command(binohm: Binohm) -> None:
+    status, out, err = binohm()
+    assert (status, err) == (0, "")
+    assert out.strip() == binohm("--help")[1].strip()
+    assert all(name in out for name in ["demo", *NAMES, "train"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(binohm: Binohm, command: list[str]) -> None:
+    status, out, err = binohm(*command, "--help")
+    assert (status, err) == (0, "")
+    assert f"Example: binohm {' '.join(command)}" in out
+    assert ("--json" in out) == (command != ["init"])
+
+
+USAGE = [
+    ("chek", "No such command 'chek'. Did you mean 'check'?", "binohm"),
+    ("train digit", "No such command 'digit'. Did you mean 'digits'?", "binohm train"),
+    ("train", "Missing command.", "binohm train"),
+    ("check", "Missing argument 'DIR'.", "binohm check"),
+    ("build x.npz", "Missing option '--output' / '-o'.", "binohm build"),
+    ("check x --imges 3", "No such option: --imges. Did you mean --images?", "binohm check"),
+    (
+        "check x --images 0",
+        "Invalid value for '--images': Input should be greater than or equal to 1.",
+        "binohm check",
+    ),
+    (
+        "check x --simulator vcs",
+        "Invalid value for '--simulator': 'vcs' is not one of 'verilator', 'icarus'.",
+        "binohm check",
+    ),
+    ("init x", "Got unexpected extra argument(s) (x).", "binohm init"),
+]
+NOT_THERE = [
+    ("check x", "x is not a directory; make one with `binohm build`"),
+    ("report x", "x is not a build directory: no report.json; make one with `binohm build`"),
+    ("build x.npz -o y", "x.npz: no such file"),
+    ("import x.onnx -o y.npz", "x.onnx: no such file"),
+    ("import x.onnx -o y --pixel-scale a", "--pixel-scale a: must be a fraction such as 1/255"),
+    ("import x.onnx -o y --shape 8by8", "--shape 8by8: must be sizes such as 28x28 or 32x32x3"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(given, f"{said} See `{where} --help`.") for given, said, where in USAGE] + NOT_THERE,
+)
+def test_bad_input_is_one_line(
+    binohm: Binohm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert binohm(*arguments.split()) == (2, "", f"binohm: error: {message}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_writes_what_build_reads(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    status, text, err = binohm("init")
+    assert (status, err) == (0, "")
+    path = tmp_path / "binohm.toml"
+    assert binohm("init", "-o", path) == (0, f"{path}\n", "")
+    assert path.read_text() == text
+    message = f"{path} exists; replace it with --force or choose another -o"
+    assert binohm("init", "-o", path) == (2, "", f"binohm: error: {message}\n")
+    assert binohm("build", model, "-c", path, "-o", tmp_path / "out")[0] == 0
+
+
+def test_build_prints_its_report(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    status, out, _ = binohm("build", model, "-o", tmp_path / "out", "--json")
+    assert status == 0
+    assert json.loads(out) == json.loads((tmp_path / "out" / "report.json").read_text())
+    status, table, _ = binohm("build", model, "-o", tmp_path / "other")
+    assert status == 0
+    assert table.splitlines()[0].strip() == "binohm_small"
+    assert table.splitlines()[-1] == str(tmp_path / "other")
+
+
+def test_build_makes_the_same_bytes(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "two"):
+        assert binohm("build", model, "-o", tmp_path / name)[0] == 0
+        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
+        made.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert made[0] == made[1]
+    assert not any(str(tmp_path).encode() in content for content in made[0].values())
+
+
+def test_settings_change_the_build(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    settings = ("--set", "design.name=other", "--set", "array.rows=16", "--set", "array.columns=4")
+    status, out, _ = binohm("build", model, *settings, "-o", tmp_path / "out", "--json")
+    assert status == 0
+    facts = json.loads(out)
+    assert facts["name"] == "other"
+    assert {(array["rows"], array["columns"]) for array in facts["arrays"]} == {(16, 4)}
+    assert (tmp_path / "out" / "rtl" / "binohm_other.v").is_file()
+
+
+def test_an_unknown_key_suggests_the_nearest(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    status, out, err = binohm("build", model, "-o", tmp_path / "out", "--set", "array.rws=3")
+    assert (status, out) == (2, "")
+    assert err == "binohm: error: --set array.rws: unknown key; did you mean rows?\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_older_build_is_replaced_by_force_only(binohm: Binohm, model: Path, built: Path) -> None:
+    out = built
+    (out / "stale").touch()
+    message = f"{out} exists; replace it with --force or choose another -o"
+    assert binohm("build", model, "-o", out) == (2, "", f"binohm: error: {message}\n")
+    assert (out / "stale").exists()
+    assert binohm("build", model, "-o", out, "--force")[0] == 0
+    assert not (out / "stale").exists()
+
+
+def test_foreign_folders_are_never_replaced(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    status, _, err = binohm("build", model, "-o", tmp_path / "mine", "--force")
+    assert status == 2
+    message = f"{tmp_path}/mine exists and is not a build of ours; choose another with -o"
+    assert err == f"binohm: error: {message}\n"
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_an_unwritable_place_is_named(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    status, out, err = binohm("build", model, "-o", model / "out")
+    assert (status, out) == (2, "")
+    assert err == f"binohm: error: cannot write {model}/out: File exists\n"
+    status, out, err = binohm("init", "-o", tmp_path / "no" / "binohm.toml")
+    assert (
+        err == f"binohm: error: cannot write {tmp_path}/no/binohm.toml: No such file or directory\n"
+    )
+
+
+def test_an_interrupted_build_leaves_nothing(
+    binohm: Binohm, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("binohm.gen.images.render", interrupt)
+    assert binohm("build", model, "-o", tmp_path / "out")[:2] == (130, "")
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_a_terminated_build_leaves_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("binohm.gen.images.render", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as stopped:
+        main(["build", str(model), "-o", str(tmp_path / "out")])
+    assert stopped.value.code == 143
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    command = [sys.executable, "-u", "-m", "binohm.gen", "init"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of the small network, to be copied."""
+    place = tmp_path_factory.mktemp("once")
+    small(place / "small.npz")
+    assert main(["build", str(place / "small.npz"), "-o", str(place / "out")]) == 0
+    return place / "out"
+
+
+@pytest.fixture
+def built(once: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A build of the small network, for one test."""
+    capsys.readouterr()
+    return Path(shutil.copytree(once, tmp_path / "out"))
+
+
+def test_check_and_report_agree(binohm: Binohm, built: Path) -> None:
+    status, out, _ = binohm("check", built, "--images", 2, "--simulator", "icarus", "--json")
+    figures = json.loads(out)
+    assert (status, figures["ok"]) == (0, True)
+    assert [run["simulator"] for run in figures["runs"]] == ["icarus"]
+    report = json.loads(binohm("report", built, "--json")[1])
+    assert report["results"] == {"check": figures}
+    assert figures["runs"][0]["latency"] == report["cycles"]["latency"]
+    assert figures["runs"][0]["interval"] == report["cycles"]["interval"]
+    page = (built / "report.html").read_text()
+    assert "equal to golden, layer by layer" in page
+
+
+def test_check_exits_1_when_a_cell_differs(binohm: Binohm, built: Path) -> None:
+    image = next((built / "mem").glob("*_t0.hex"))
+    text = image.read_text()
+    image.write_text(text.translate(str.maketrans("01", "10")))
+    status, out, err = binohm("check", built, "--json")
+    figures = json.loads(out)
+    assert (status, figures["ok"], err) == (1, False, "")
+    assert len(figures["runs"]) == 1  # whatever simulates them, the images are wrong
+    text = figures["runs"][0]["divergences"][0]["text"]
+    assert text.startswith(f"{image.stem} row 0 column ")
+    status, out, _ = binohm("check", built)
+    assert (status, "DIVERGES" in out, text in out) == (1, True, True)
+
+
+def test_report_draws_a_picture(binohm: Binohm, built: Path, tmp_path: Path) -> None:
+    status, out, _ = binohm("report", built, "--svg", tmp_path / "map.svg")
+    assert status == 0
+    assert out.splitlines()[-1] == str(built / "report.html")
+    assert (tmp_path / "map.svg").read_text().lstrip().startswith("<svg")
+
+
+def test_a_damaged_report_is_named(binohm: Binohm, built: Path) -> None:
+    (built / "report.json").write_text("{")
+    message = f"{built}/report.json is damaged; build again"
+    assert binohm("report", built) == (2, "", f"binohm: error: {message}\n")
