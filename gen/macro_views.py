@@ -99,37 +99,44 @@ def _ports(array: Array) -> str:
 
 
 def _socket(plan: Plan, array: Array, view: str) -> str:
-    head = (
+    """The module that the layers instantiate, with what the view puts into it."""
+    names = [pin.name for pin in macro_pins(array).ports]
+    if view == "asic":
+        inside = _instance(f"rram_{array.name}", "array", {}, {name: name for name in names})
+        ignored = ['INIT == ""', 'MAP == ""', "ID == 0"]
+    else:
+        inside, used = _digital(plan, array, jitter=view == "jitter")
+        ignored = [name for name in names if name not in used]
+        ignored += ['MAP == ""'] if view == "jitter" else ['MAP == ""', "ID == 0"]
+    return (
         f"module binohm_{plan.name}_{array.name} #(\n"
         '    parameter INIT = "",\n'
         '    parameter MAP = "",\n'
         "    parameter integer ID = 0\n"
         f") (\n{_ports(array)}\n);\n"
+        f"{inside}"
+        f"    wire unused = &{{1'b0, {', '.join(ignored)}}};\n"
+        "endmodule\n"
     )
-    names = [pin.name for pin in macro_pins(array).ports]
-    if view == "asic":
-        body = _instance(f"rram_{array.name}", {}, {name: name for name in names})
-        return f'{head}{body}    wire unused = &{{1\'b0, INIT == "", MAP == "", ID == 0}};\nendmodule\n'
 
-    pins = ["clk", "rst", "cmd", *USED[array.readout], "q", *HANDSHAKE]
-    connections = {name: name for name in pins}
-    body = ""
-    if view == "jitter":
-        connections |= {name: f"inner_{name}" for name in HANDSHAKE}
-        body += f"    wire {', '.join(f'inner_{name}' for name in HANDSHAKE)};\n"
-        wires = ["clk", "rst", *HANDSHAKE, *(f"inner_{name}" for name in HANDSHAKE)]
-        body += _instance(
-            f"binohm_{plan.name}_jitter",
-            {"SEED": "ID"},
-            {name: name for name in wires},
-            label="jitter",
+
+def _digital(plan: Plan, array: Array, *, jitter: bool) -> tuple[str, list[str]]:
+    """The digital view inside a socket, behind a random delay or not, and the pins it uses."""
+    prefix = f"binohm_{plan.name}"
+    used = ["clk", "rst", "cmd", *USED[array.readout], "q", *HANDSHAKE]
+    connections = {name: name for name in used}
+    delay = ""
+    if jitter:
+        inner = {name: f"inner_{name}" for name in HANDSHAKE}
+        connections |= inner
+        wires = ["clk", "rst", *HANDSHAKE, *inner.values()]
+        delay = f"    wire {', '.join(inner.values())};\n" + _instance(
+            f"{prefix}_jitter", "jitter", {"SEED": "ID"}, {name: name for name in wires}
         )
-    body += _instance(
-        f"binohm_{plan.name}_digital_{array.readout}", _parameters(array), connections
+    array_itself = _instance(
+        f"{prefix}_digital_{array.readout}", "array", _parameters(array), connections
     )
-    ignored = [name for name in names if name not in pins]
-    known = ["1'b0", *ignored, 'MAP == ""', *(["ID == 0"] if view == "digital" else [])]
-    return f"{head}{body}    wire unused = &{{{', '.join(known)}}};\nendmodule\n"
+    return delay + array_itself, used
 
 
 def _parameters(array: Array) -> dict[str, Any]:
@@ -143,10 +150,10 @@ def _parameters(array: Array) -> dict[str, Any]:
 
 
 def _instance(
-    module: str, parameters: dict[str, Any], connections: dict[str, str], label: str = "array"
+    module: str, name: str, parameters: dict[str, Any], connections: dict[str, str]
 ) -> str:
     def listed(pairs: dict[str, Any]) -> str:
         return ",\n".join(f"        .{key}({value})" for key, value in pairs.items())
 
     settings = f" #(\n{listed(parameters)}\n    )" if parameters else ""
-    return f"    {module}{settings} {label} (\n{listed(connections)}\n    );\n"
+    return f"    {module}{settings} {name} (\n{listed(connections)}\n    );\n"

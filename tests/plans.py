@@ -1,0 +1,34 @@
+"""Arrays and plans without a network, for tests of macros."""
+
+from collections.abc import Sequence
+
+from binohm.gen.plan import Array, Host, LayerPlan, Plan, Readout
+
+__all__ = ["array", "plan_of"]
+
+
+def array(
+    readout: Readout,
+    rows: int,
+    columns: int,
+    *,
+    bias_rows: int = 0,
+    adc_bits: int = 0,
+    per_cycle: int = 1,
+) -> Array:
+    """An array with the datasheet of the digital view."""
+    if readout == "pcsa":
+        return Array(readout, "2t2r", rows, columns, 0, 0, columns, 1, 1, 1)
+    steps = -(-columns // per_cycle)
+    return Array(
+        readout, "2t2r", rows, columns, bias_rows, adc_bits, per_cycle, steps + 1, steps, 2
+    )
+
+
+def plan_of(name: str, arrays: Sequence[Array]) -> Plan:
+    """A plan that has ``arrays`` and nothing else worth looking at."""
+    layers = tuple(
+        LayerPlan(f"l{k}", False, kind, 1, 1, 1, (1,), "bipolar", False, 1, 1, (0, 1), ())
+        for k, kind in enumerate(arrays)
+    )
+    return Plan(name, Host(1, 1, True), layers, (), {})

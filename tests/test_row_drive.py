@@ -1,0 +1,58 @@
+# amaranth: UnusedElaboratable=no
+"""``RowDrive``, from its constructor to its Verilog."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from clocked import Clocked
+
+from binohm.hdl.row_drive import RowDrive
+
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("inputs", "planes", "bipolar", "sum_range"),
+    [
+        (8, 3, False, (-4, 52)),
+        (3, 1, True, None),
+        pytest.param(1, 1, False, (0, 1), marks=slow),
+        pytest.param(1, 8, False, None, marks=slow),
+        pytest.param(65, 1, True, (0, 65), marks=slow),
+        pytest.param(65, 5, False, (0, 31 * 65), marks=slow),
+    ],
+)
+def test_matches_golden(
+    bench: Callable[..., None],
+    inputs: int,
+    planes: int,
+    bipolar: bool,
+    sum_range: tuple[int, int] | None,
+) -> None:
+    facts = {"planes": planes, "bipolar": bipolar, "sum_range": sum_range}
+    drive = RowDrive(inputs, **facts)
+    stateless = planes == 1 and sum_range is None
+    dut = Clocked(drive) if stateless else drive
+    bench(dut, "binohm.sim.bench_row_drive", inputs=inputs, **facts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"inputs": "8"}, TypeError("inputs must be an int, not '8'")),
+        ({"inputs": 0}, ValueError("inputs must be at least 1, not 0")),
+        ({"planes": 0}, ValueError("planes must be at least 1, not 0")),
+        ({"planes": 2}, ValueError("planes must be 1 if bipolar, not 2")),
+        ({"bipolar": 1}, TypeError("bipolar must be a bool, not 1")),
+        (
+            {"sum_range": (3, 3)},
+            ValueError("sum_range must be (low, high) with low < high, not (3, 3)"),
+        ),
+    ],
+)
+def test_parameters_are_checked(changes: dict[str, Any], error: Exception) -> None:
+    good = {"inputs": 8, "planes": 1, "bipolar": True, "sum_range": None}
+    with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+        RowDrive(**good | changes)
