@@ -5,7 +5,9 @@ commands: ``binohm --help`` loads none of them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -70,6 +72,33 @@ def root(
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())
+
+
+@app.command(epilog="Example: binohm demo")
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The build directory; an older one is replaced.")
+    ] = Path("build/demo"),
+    as_json: Json = False,
+) -> None:
+    """Handwritten digits from weights to checked Verilog: build, check, accuracy, report."""
+    from binohm.gen.console import emit, note
+    from binohm.gen.summary import print_demo
+
+    note(f"1/4 build: the embedded digits network to {output}")
+    _build(embedded("digits"), output, None, [], force=True)
+    note("2/4 check: every layer against the golden model, on both simulators")
+    checked = _check(output, images=PICTURES)
+    note("3/4 run: the held-out digits through the Verilog, compiled")
+    ran = _run(str(output), "digits")
+    note("4/4 report")
+    facts, results = _report(output)
+    if as_json:
+        emit({**facts, "results": results})
+    else:
+        print_demo(facts, results, output)
+    if not checked["ok"] or ran["mismatches"]:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: binohm init -o binohm.toml")
@@ -174,6 +203,39 @@ def check(
     else:
         print_check(figures)
     if not figures["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: binohm run build/tfc --data mnist --save scores.npz")
+def run(
+    what: Annotated[
+        str, typer.Argument(metavar="DIR|MODEL", help="A build directory, or a network.")
+    ],
+    data: Annotated[str, typer.Option(metavar="DATA", help=DATA)],
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    engine: Annotated[
+        Literal["rtl", "packed", "golden"] | None,
+        typer.Option(help="The Verilog, compiled, or a model in NumPy.", show_default="rtl"),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="OUT.npz", help="Write scores and predictions.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Simulations at a time.", show_default="cores")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Other than 0: stall at random.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run a whole test set: accuracy, cycles an image; exit 1 if an image differs from golden."""
+    from binohm.gen.console import emit
+    from binohm.gen.summary import print_run
+
+    figures = _run(what, data, images, engine, save, processes, seed)
+    if as_json:
+        emit(figures)
+    else:
+        print_run(figures)
+    if figures["mismatches"]:
         raise typer.Exit(1)
 
 
@@ -325,6 +387,72 @@ def _check_figures(result: "CheckResult") -> dict[str, Any]:
         "interval": result.interval,
         "divergences": [{"text": str(found), **found.facts} for found in result.divergences],
     }
+
+
+def _run(
+    what: str,
+    data: str,
+    images: int | None = None,
+    engine: Literal["rtl", "packed", "golden"] | None = None,
+    save: Path | None = None,
+    processes: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    import os
+    from contextlib import nullcontext
+
+    import numpy as np
+
+    from binohm.gen.console import bar
+    from binohm.gen.output import replacing
+    from binohm.sim.datasets import load
+    from binohm.sim.run import run
+
+    with bar(f"load {data}") as shown:
+        x, y = load(data, progress=lambda _, done, size: shown(done, size))
+    x, y = x[:images], y[:images]
+    with (
+        _on_disk(what) as path,
+        replacing(save, force=True) if save else nullcontext() as beside,
+        bar(f"run {what}") as shown,
+    ):
+        engine = engine or ("rtl" if path.is_dir() else "packed")
+        result = run(
+            path, x, engine=engine, seed=seed, progress=lambda done: shown(done, len(x)),
+            processes=processes or len(os.sched_getaffinity(0)),
+        )  # fmt: skip
+        if beside is not None:
+            with beside.open("wb") as file:
+                np.savez(file, scores=result.scores, predictions=result.predictions)
+    figures = {
+        "engine": engine,
+        "data": data,
+        "images": len(x),
+        "correct": int((result.predictions == y).sum()),
+        "accuracy": float((result.predictions == y).mean()),
+        "mismatches": result.mismatches,
+        "first_mismatch": result.first_mismatch,
+        "latency": result.latency_cycles,
+        "interval": result.interval_cycles,
+        "cycles": sum(result.block_cycles) or None,
+        "seconds": round(result.seconds, 3),
+    }
+    if path.is_dir() and not seed:
+        _keep(path, "run", figures)
+    return figures
+
+
+@contextmanager
+def _on_disk(what: str) -> Iterator[Path]:
+    """A build directory or a network file, made for the moment if ``what`` is another model."""
+    path = Path(what)
+    if path.exists() and path.suffix != ".onnx":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as place:
+        made = Path(place) / "model.npz"
+        _load(what).save(made)
+        yield made
 
 
 def _report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:

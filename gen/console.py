@@ -30,7 +30,10 @@ def note(text: str) -> None:
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table. Numbers stand right; every cell is plain text."""
     console = _console(stderr=False)
-    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None)
+    table = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=None,
+        show_header=any(heads),
+    )  # fmt: skip
     for index, head in enumerate(heads):
         numeric = all(isinstance(row[index], int | float | None) for row in rows)
         table.add_column(head, justify="right" if numeric else "left", header_style="dim")
@@ -57,7 +60,11 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
 def bar(text: str) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar; the function given takes how many are done, and of how many."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=_console(stderr=True)) as progress:
+    console = _console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
         task = progress.add_task(escape(text), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

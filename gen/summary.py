@@ -1,12 +1,14 @@
 """The figures that the commands print: as plain data for ``--json``, as tables for people."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from binohm.gen.console import print_table
 from binohm.gen.network import Dense, Network
 
-__all__ = ["network_figures", "print_build", "print_check", "print_network", "print_run"]
+__all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_network"]
+__all__ += ["print_run"]
 
 Figures = Mapping[str, Any]
 
@@ -104,3 +106,13 @@ def print_run(figures: Figures) -> None:
         if value is not None:
             rows.append([words, f"{100 * value:.2f} %" if key == "accuracy" else f"{value:,}"])
     print_table(f"{figures['data']} through {figures['engine']}", ("", ""), rows)
+
+
+def print_demo(facts: Figures, results: Figures, directory: Path) -> None:
+    """All of the above, and where to look next."""
+    print_build(facts)
+    print_check(results["check"])
+    print_run(results["run"])
+    print(f"Report:   {directory / 'report.html'}")
+    print(f"Verilog:  {directory / 'rtl'}, top binohm_{facts['name']}")
+    print(f"Bench:    make -C {directory / 'tb'}")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from random_networks import random_network
 from binohm.gen.__main__ import main
 from binohm.gen.commands import app, train
 from binohm.gen.network import Network
+from binohm.sim.golden import forward
 
 NAMES = [command.name or command.callback.__name__ for command in app.registered_commands]
 COMMANDS = [[name] for name in NAMES] + [
@@ -41,7 +43,8 @@ def binohm(capsys: pytest.CaptureFixture[str]) -> Binohm:
 def small(path: Path) -> Path:
     """Write a small network."""
     network = random_network(np.random.default_rng(1), (12, 8, 3))
-    Network("small", network.input, network.layers).save(path)
+    source = replace(network.input, shape=(3, 4))
+    Network("small", source, network.layers).save(path)
     return path
 
 
@@ -259,6 +262,53 @@ def test_check_exits_1_when_a_cell_differs(binohm: Binohm, built: Path) -> None:
     assert text.startswith(f"{image.stem} row 0 column ")
     status, out, _ = binohm("check", built)
     assert (status, "DIVERGES" in out, text in out) == (1, True, True)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Labelled images for the small network: the labels are what golden says, but for one."""
+    x = np.random.default_rng(2).integers(0, 256, (20, 3, 4), np.uint8)
+    network = Network.load(small(tmp_path / "labels.npz"))
+    y = forward(network, x).predictions
+    y[7] = (y[7] + 1) % 3
+    np.savez(tmp_path / "images.npz", x=x, y=y)
+    return tmp_path / "images.npz"
+
+
+@pytest.mark.parametrize("engine", ["golden", "packed"])
+def test_run_counts_what_is_right(
+    binohm: Binohm, built: Path, model: Path, images: Path, engine: str
+) -> None:
+    for what in (built, model):
+        options = ("--data", images, "--engine", engine, "--save", images.parent / "scores.npz")
+        status, out, err = binohm("run", what, *options, "--json")
+        assert (status, err) == (0, "")
+        figures = json.loads(out)
+        assert (figures["engine"], figures["images"], figures["correct"]) == (engine, 20, 19)
+        assert figures["accuracy"] == 0.95
+        with np.load(images.parent / "scores.npz") as saved:
+            assert saved["scores"].shape == (20, 3)
+            assert (saved["scores"].argmax(axis=1) == saved["predictions"]).all()
+    assert binohm("report", built)[0] == 0
+    assert "95.0 %" in (built / "report.html").read_text()
+    first = json.loads(binohm("run", model, "--data", images, "--images", 7, "--json")[1])
+    assert (first["engine"], first["images"], first["correct"]) == ("packed", 7, 7)
+
+
+@pytest.mark.slow
+def test_run_takes_the_verilog_of_a_build(binohm: Binohm, built: Path, images: Path) -> None:
+    status, out, err = binohm("run", built, "--data", images, "--json")
+    assert (status, err) == (0, "")
+    figures = json.loads(out)
+    assert (figures["engine"], figures["correct"], figures["mismatches"]) == ("rtl", 19, 0)
+    cycles = json.loads(binohm("report", built, "--json")[1])["cycles"]
+    assert (figures["latency"], figures["interval"]) == (cycles["latency"], cycles["interval"])
+
+
+def test_a_model_has_no_verilog(binohm: Binohm, model: Path, images: Path) -> None:
+    status, out, err = binohm("run", model, "--data", images, "--engine", "rtl")
+    message = f"{model} is a file; --engine rtl needs a build directory"
+    assert (status, out, err) == (2, "", f"binohm: error: {message}\n")
 
 
 def test_report_draws_a_picture(binohm: Binohm, built: Path, tmp_path: Path) -> None:

@@ -134,9 +134,11 @@ def test_page_shows_results() -> None:
            "divergences": [{"text": "layer <fc0>, image 2"}]}  # fmt: skip
     good = {**bad, "simulator": "verilator", "ok": True, "latency": 9, "interval": 8}
     run = {"engine": "rtl", "data": "digits", "images": 1360, "accuracy": 0.975, "mismatches": 0,
-           "interval": 8}  # fmt: skip
+           "interval": 8, "latency": 9}  # fmt: skip
     page = report.render_html(facts, {"check": {"runs": [good, bad]}, "run": run})
     assert "layer &lt;fc0&gt;, image 2" in page
     assert "latency 9, interval 8 cycles" in page
     assert "97.5 %" in page
     assert "0 of 1\u202f360 images differ from golden" in page
+    model = {**run, "engine": "golden", "mismatches": None, "interval": None, "latency": None}
+    assert "a model in NumPy" in report.render_html(facts, {"run": model})
