@@ -32,7 +32,7 @@ def modules(network: Network, plan: Plan) -> dict[str, str]:
         classes=network.scores.outputs,
         build_id=build_id(plan),
     )
-    chain = {prefix: top} | {f"{prefix}_{name}": layer for name, layer in layers}
+    chain = {prefix: top} | {f"{prefix}_layer_{name}": layer for name, layer in layers}
     texts = to_verilog(chain, ports={prefix: top.ports})
     return texts | to_verilog(library.components)
 

@@ -74,7 +74,7 @@ class Pipeline(Elaboratable):
     ----------
     library : Library
     layers : sequence of (name, Layer)
-        Their modules are ``<prefix>_<name>``.
+        Their modules are ``<prefix>_layer_<name>``.
     pixels : PixelSpec
     output_bytes : int
     scores : bool
@@ -180,12 +180,12 @@ class Pipeline(Elaboratable):
         upstream = _tap(m, "input_o", source.o)
         pulses = []
         for name, layer in self.layers:
-            inside = layer.signature.create(path=(name,))
+            inside = layer.signature.create(path=(f"layer_{name}",))
             ports: dict[str, Value] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
             for path, member, value in layer.signature.flatten(inside):
                 direction = "i" if member.flow == wiring.In else "o"
                 ports[f"{direction}_{'__'.join(path)}"] = Value.cast(value)
-            m.submodules[name] = Instance(f"{self.library.prefix}_{name}", **ports)
+            m.submodules[f"layer_{name}"] = Instance(f"{self.library.prefix}_layer_{name}", **ports)
             wiring.connect(m, upstream, inside.i)
             upstream = _tap(m, f"{name}_o", inside.o)
             pulses.append(inside.activated)

@@ -115,7 +115,8 @@ class PixelInput(wiring.Component):
         # The frame on the way: whether it has begun, and whether it is known to be dropped.
         begun, dropped, beat = Signal(), Signal(), Signal(range(self.beats))
         last, good, moved, ended = Signal(), Signal(), Signal(), Signal()
-        full, rest = Const((1 << self.input_bytes) - 1, self.input_bytes), Const((1 << self.rest) - 1, self.input_bytes)
+        full = Const((1 << self.input_bytes) - 1, self.input_bytes)
+        rest = Const((1 << self.rest) - 1, self.input_bytes)
         m.d.comb += [
             last.eq(beat == self.beats - 1),
             good.eq(~dropped & (self.tlast == last) & (self.tkeep == Mux(last, rest, full))),

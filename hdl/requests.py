@@ -7,19 +7,20 @@ from amaranth.hdl import Module, Signal, Value
 __all__ = ["issue"]
 
 
-def issue(m: Module, i: Any, o: Any, driven: Any | None, last: Value) -> Signal:
+def issue(m: Module, i: Any, o: Any, driven: Any | None, first: Value, last: Value) -> Signal:
     """Connect the handshakes of a component that answers one ``i`` with several ``o``.
 
     ``i`` is accepted with the last request. ``driven``, if given, is offered together with the
-    last request and takes part once per image; each of the two may be accepted before the other.
+    first request and takes part once per image; each of the two may be accepted before the other.
+    It must not come later: the first results of an image may follow long before its last request.
 
     Parameters
     ----------
     m : Module
     i, o, driven : stream interface
         Payloads are the caller's.
-    last : Value
-        The request on offer is the last one of the image.
+    first, last : Value
+        The request on offer is the first, the last one of the image.
 
     Returns
     -------
@@ -39,13 +40,13 @@ def issue(m: Module, i: Any, o: Any, driven: Any | None, last: Value) -> Signal:
     o_done, driven_done = Signal(name="o_done"), Signal(name="driven_done")
     m.d.comb += [
         o.valid.eq(i.valid & ~o_sent),
-        driven.valid.eq(i.valid & last & ~driven_sent),
+        driven.valid.eq(i.valid & first & ~driven_sent),
         o_done.eq(o.ready | o_sent),
-        driven_done.eq(driven.ready | driven_sent | ~last),
+        driven_done.eq(driven.ready | driven_sent | ~first),
         moved.eq(i.valid & o_done & driven_done),
         i.ready.eq(o_done & driven_done & last),
     ]
-    with m.If(i.valid & last):
+    with m.If(i.valid & first):
         m.d.sync += [
             o_sent.eq(o_done & ~driven_done),
             driven_sent.eq(driven_done & ~o_done),

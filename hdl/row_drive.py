@@ -37,7 +37,7 @@ class RowDrive(wiring.Component):
     o : Out(stream.Signature(StructLayout({"x_p": inputs, "x_n": inputs})))
         Rows driven with +1 and with -1. Plane 0 comes first.
     driven : Out(stream.Signature(range(low, high + 1)))
-        The sum, offered with the last request of its image. Only with ``sum_range``.
+        The sum, offered with the first request of its image. Only with ``sum_range``.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RowDrive(wiring.Component):
 
         moved = Signal()
         plane, last, _ = walk(m, self.planes, moved, name="plane")
-        m.d.comb += moved.eq(issue(m, self.i, self.o, driven, last))
+        m.d.comb += moved.eq(issue(m, self.i, self.o, driven, plane == 0, last))
 
         bits = self.i.p.bits.word_select(plane, self.inputs)
         m.d.comb += self.o.p.x_p.eq(bits)

@@ -45,7 +45,7 @@ class WordSequencer(wiring.Component):
         ``row`` of range(steps * reads), at least one bit; ``col_x`` and ``col_en`` of
         ``slices_per_read * columns`` bits: column ``c`` of lane ``v`` is bit ``v * columns + c``.
     driven : Out(stream.Signature(range(low, high + 1)))
-        The sum, offered with the last request of its image. Only with ``sum_range``.
+        The sum, offered with the first request of its image. Only with ``sum_range``.
     """
 
     def __init__(
@@ -98,13 +98,14 @@ class WordSequencer(wiring.Component):
             m.d.comb += driven.payload.eq(self.i.p.sum)
 
         # Three counters, one inside the other: planes of a word, words of a step, steps.
-        moved, word_moved, last = Signal(), Signal(), Signal()
+        moved, word_moved, first, last = Signal(), Signal(), Signal(), Signal()
         part, part_last, _ = walk(m, self.planes * self.reads, moved, name="part")
         _, plane_last, _ = walk(m, self.planes, moved, name="plane")
         row, row_last, _ = walk(m, self.steps * self.reads, word_moved, name="row")
         m.d.comb += [
-            moved.eq(issue(m, self.i, self.o, driven, last)),
+            moved.eq(issue(m, self.i, self.o, driven, first, last)),
             word_moved.eq(moved & plane_last),
+            first.eq((part == 0) & (row == 0)),
             last.eq(plane_last & row_last),
         ]
 

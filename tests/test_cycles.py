@@ -15,7 +15,7 @@ from random_networks import FORMS, random_images, random_network
 from binohm.gen.config import load
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
-from binohm.gen.errors import CapacityError
+from binohm.gen.errors import BinohmError
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
@@ -42,15 +42,17 @@ def designs(draw: st.DrawFn) -> tuple[Network, Plan, Pixels]:
     """A legal mapping of a small random network, and images for it."""
     rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
     sizes = draw(st.lists(st.sampled_from((1, 3, 8, 17, 40)), min_size=2, max_size=4))
-    groups = draw(st.sampled_from((1, 1, 2)))
-    network = random_network(rng, tuple(sizes), draw(st.sampled_from(FORMS)), groups)
+    form = draw(st.sampled_from(FORMS))
+    groups = draw(st.sampled_from((1, 1, 2))) if form in ("step", "inverted") else 1
+    network = random_network(rng, tuple(sizes), form, groups)
     chosen = {key: draw(st.sampled_from(values)) for key, values in SETTINGS.items()}
     overrides = [f"{key}={json.dumps(value)}" for key, value in chosen.items()]
     note(" ".join(overrides))
     try:
         plan = map_network(network, load(None, overrides))
-    except CapacityError:  # such as a split layer for pcsa: the mapping's own choice is legal
-        plan = map_network(network, load(None, [o for o in overrides if "readout" not in o]))
+    except BinohmError:  # such as a split layer on pcsa: the default cell and readout are legal
+        legal = [o for o in overrides if "readout" not in o and "cell" not in o]
+        plan = map_network(network, load(None, legal))
     return network, plan, random_images(rng, network, FRAMES)
 
 
