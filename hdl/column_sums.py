@@ -110,7 +110,7 @@ class ColumnSums(wiring.Component):
             sums = counts if self.planes[0] > 0 else [-count for count in counts]
         else:
             first_plane = Signal(name="plane_is_first")
-            m.d.comb += first_plane.eq(plane == 0)
+            m.d.comb += first_plane.eq(~plane.any())
             sums = self._sums(m, counts, moved, first_plane, last_plane)
 
         with m.If(free):

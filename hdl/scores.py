@@ -188,7 +188,7 @@ class Scores(wiring.Component):
         largest_before = Signal.like(largest, name="largest_before", reset_less=True)
         wins = Signal()
         m.d.comb += [
-            wins.eq((step == 0) | (largest > largest_before)),
+            wins.eq(~step.any() | (largest > largest_before)),
             best.eq(Mux(wins, step * self.chunk + lane, best_before)),
         ]
         with m.If(collected & wins):

@@ -13,7 +13,7 @@ from binohm.hdl.gather import Gather
     ("outputs", "chunk", "count"),
     [
         (8, 3, True),
-        (1, 1, False),
+        pytest.param(1, 1, False, marks=pytest.mark.slow),
         pytest.param(65, 8, True, marks=pytest.mark.slow),
         pytest.param(65, 1, False, marks=pytest.mark.slow),
         pytest.param(3, 8, True, marks=pytest.mark.slow),

@@ -14,7 +14,7 @@ from binohm.hdl.queue import Queue
     ("shape", "depth"),
     [
         (range(-3, 5), 3),
-        (unsigned(1), 1),
+        pytest.param(unsigned(1), 1, marks=pytest.mark.slow),
         pytest.param(unsigned(65), 8, marks=pytest.mark.slow),
         pytest.param(unsigned(8), 65, marks=pytest.mark.slow),
     ],

@@ -13,9 +13,9 @@ from binohm.hdl.sense import SenseColumns
 @pytest.mark.parametrize(
     ("chunk", "steps", "groups"),
     [
-        (3, 3, 3),
-        (1, 1, 1),
-        pytest.param(8, 8, 2, marks=pytest.mark.slow),
+        (3, 3, 2),
+        pytest.param(1, 1, 1, marks=pytest.mark.slow),
+        pytest.param(8, 8, 3, marks=pytest.mark.slow),
         pytest.param(1, 65, 1, marks=pytest.mark.slow),
         pytest.param(65, 1, 4, marks=pytest.mark.slow),
     ],
