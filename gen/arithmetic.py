@@ -96,7 +96,9 @@ def _power(call: Call) -> Value:
 def _raised(base: Number, exponent: Number) -> Number:
     double = exponent * 2
     if isinstance(double, Surd) or double.denominator != 1 or abs(double) > 64:
-        raise ValueError(f"the exponent {exponent} is not a multiple of 1/2")
+        raise ValueError(
+            f"the exponent {exponent} is not a small multiple of 1/2; fold it before the export"
+        )
     root = square_root(base) if double.numerator % 2 else Fraction(1)
     result: Number = root
     for _ in range(abs(double.numerator) // 2):
@@ -104,7 +106,7 @@ def _raised(base: Number, exponent: Number) -> Number:
     if double >= 0:
         return result
     if is_zero(result):
-        raise ValueError("division by zero")
+        raise ValueError("division by zero; train or export the model again")
     return 1 / result
 
 
@@ -205,7 +207,7 @@ def _matrix(weights: Exact) -> Exact:
     """Weights without leading axes of size 1."""
     shape = weights.shape
     if len(shape) < 2 or prod(shape[:-2]) != 1:
-        raise ValueError(f"weights of shape {shape}; a matrix is needed")
+        raise ValueError(f"weights of shape {shape}; a matrix (inputs, outputs) is needed")
     return weights.at(lambda index: index.reshape(shape[-2:]))
 
 

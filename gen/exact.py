@@ -22,7 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Exact", "Number", "Surd", "ceil", "combine", "floor", "is_zero", "magnitude"]
+__all__ = [
+    "Exact",
+    "Number",
+    "Surd",
+    "broadcast",
+    "ceil",
+    "combine",
+    "floor",
+    "is_zero",
+    "magnitude",
+]
 __all__ += ["round_half_even", "scaled", "sign", "square_root"]
 
 
@@ -95,7 +105,9 @@ class Surd:
             case [(ra, ca), (rb, cb)]:
                 norm = ca * ca * ra - cb * cb * rb
                 return _sum([(ra, ca / norm), (rb, -cb / norm)])
-        raise ValueError("cannot divide by a sum of three or more square roots")
+        raise ValueError(
+            "cannot divide by a sum of three or more square roots; fold it before the export"
+        )
 
 
 Number = Fraction | Surd
@@ -140,7 +152,10 @@ def square_root(value: Number) -> Number:
         If the value is negative or not rational.
     """
     if isinstance(value, Surd) or value < 0:
-        raise ValueError(f"cannot take the square root of {value!r}")
+        raise ValueError(
+            f"the square root of {float(value):.6g} is not that of a positive rational; "
+            "fold it before the export"
+        )
     if not value:
         return Fraction(0)
     return _sum([(value.numerator * value.denominator, Fraction(1, value.denominator))])
@@ -260,14 +275,14 @@ class Exact:
     def scalar(self) -> Number:
         """The value of a tensor of one element."""
         if self.index.size != 1:
-            raise ValueError(f"one number is needed, not a tensor of shape {self.shape}")
+            raise ValueError(f"a tensor of shape {self.shape}, where one number for all is needed")
         return self.number(int(self.index.item()))
 
     def integers(self) -> NDArray[np.int64]:
         """The tensor as int64, if it holds only integers."""
         numbers = self.numbers()
         if not all(isinstance(n, Fraction) and n.denominator == 1 for n in numbers):
-            raise ValueError("integers are needed")
+            raise ValueError("fractions, where whole numbers are needed; export the model again")
         flat = [n.numerator for n in numbers if isinstance(n, Fraction)]
         return np.array(flat, np.int64).reshape(self.shape)
 
@@ -290,15 +305,26 @@ class Exact:
 
     def __truediv__(self, other: "Exact") -> "Exact":
         if any(is_zero(number) for number in other.used()):
-            raise ValueError("division by zero")
+            raise ValueError("division by zero; train or export the model again")
         if self.integer and other.integer:
             return combine(lambda a, b: Fraction(math.trunc(a / b)), self, other)
         return combine(lambda a, b: a / b, self, other)
 
 
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Common shape of operands, as in NumPy."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        text = " and ".join(map(str, shapes))
+        raise ValueError(
+            f"tensors of shapes {text} do not fit together; export the model again"
+        ) from error
+
+
 def combine(function: Callable[..., Number], *tensors: Exact) -> Exact:
     """Apply a function of numbers to broadcast tensors, once for each combination of values."""
-    shape = np.broadcast_shapes(*(tensor.shape for tensor in tensors))
+    shape = broadcast(*(tensor.shape for tensor in tensors))
     index = np.zeros(shape, np.intp)
     picks: list[NDArray[np.intp]] = []
     for tensor in tensors:

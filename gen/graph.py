@@ -126,7 +126,8 @@ def to_array(path: Path, what: str, tensor: Any) -> NDArray[Any]:
     try:
         array: NDArray[Any] = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path}: {what} is damaged ({error}); export the model again") from error
+        why = " ".join(str(error).split())
+        raise ModelError(f"{path}: {what} is damaged ({why}); export the model again") from error
     if array.dtype.kind not in "iubf" and array.dtype.name != "bfloat16":
         _refuse(path, f"{what} holds {array.dtype}, not numbers; export it as float32")
     if array.dtype.kind not in "iub" and not np.isfinite(array.astype(np.float64)).all():
@@ -207,12 +208,13 @@ def _node(path: Path, position: int, node: Any, opset: int) -> Node:
     label = f"{node.name} ({node.op_type})"
     if not node.name:
         label = f"node {position} ({node.op_type}) -> tensor {', '.join(node.output)}"
+    label = " ".join(label.split())
     try:
         attributes = {
             entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute
         }
     except ValueError as error:
-        raise ModelError(f"{path}: {label}: damaged attribute ({error})") from error
+        raise ModelError(f"{path}: {label}: an attribute is damaged; export it again") from error
     inputs, outputs = tuple(node.input), tuple(node.output)
     return Node(label, node.op_type, node.domain, inputs, outputs, attributes, opset)
 

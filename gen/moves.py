@@ -91,7 +91,13 @@ def _reshape(call: Call) -> Value:
         if any(size == 0 and k >= len(x.shape) for k, size in enumerate(sizes)):
             raise ValueError(f"the shape {sizes} copies an axis that shape {x.shape} has not")
         sizes = [x.shape[k] if size == 0 else size for k, size in enumerate(sizes)]
-    return x.at(lambda index: index.reshape(sizes))
+    try:
+        return x.at(lambda index: index.reshape(sizes))
+    except ValueError as error:
+        raise ValueError(
+            f"a tensor of shape {x.shape} cannot take the shape {sizes}; export the model with a "
+            "batch of 1"
+        ) from error
 
 
 def _flatten(call: Call) -> Value:

@@ -91,7 +91,7 @@ def import_model(
     if not pixel_scale:
         _refuse(path, "the pixel scale is 0; give what the model receives for a pixel of 1")
     element, stored = _picture(graph, shape)
-    pixels = Pixels(element.size, tuple(Fraction(p) for p in range(256)))
+    pixels = Pixels(prod(stored), tuple(Fraction(p) for p in range(256)))
     scale = Fraction(1) if graph.integer else Fraction(pixel_scale)
     image = Signal(
         pixels,
@@ -170,8 +170,12 @@ def _evaluate(graph: Graph, image: Signal) -> Value:
         inputs = tuple(find(name) if name else None for name in node.inputs)
         try:
             value = _rule(node)(Call(node, inputs, read))
-        except (ValueError, IndexError, TypeError, OverflowError) as error:
+        except ValueError as error:
             raise ModelError(f"{graph.path}: {node.label}: {error}") from error
+        except (IndexError, TypeError, OverflowError) as error:  # an attribute of a wrong type
+            raise ModelError(
+                f"{graph.path}: {node.label}: {error}; the node is damaged, export the model again"
+            ) from error
         used = node.outputs if node.op == "TopK" else node.outputs[:1]
         values.update(dict.fromkeys(used, value))
     return find(graph.output)

@@ -92,7 +92,9 @@ def _multi_threshold(call: Call) -> Value:
     axis = axis_of(layout.index("C") if "C" in layout else 1, len(x.shape))
     channels, count = thresholds.shape
     if channels not in (1, x.shape[axis]):
-        raise ValueError(f"{channels} rows of thresholds for {x.shape[axis]} channels")
+        raise ValueError(
+            f"{channels} rows of thresholds for {x.shape[axis]} channels; use one for each"
+        )
     if count == 1:
         shape = [channels if k == axis else 1 for k in range(len(x.shape))]
         below = (ZERO - thresholds).at(lambda index: index.reshape(shape))

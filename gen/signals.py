@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.exact import Exact, Number, combine, magnitude, sign
+from binohm.gen.exact import Exact, Number, broadcast, combine, magnitude, sign
 from binohm.gen.fold import reaches_zero, threshold
 
 __all__ = ["Bits", "Pixels", "Signal", "Step", "Sums", "Value"]
@@ -137,7 +137,7 @@ class Signal:
             raise ValueError("arithmetic after a clip of sums; only a sign may follow it")
         if self.ranked:
             raise ValueError("arithmetic after the classes were ranked; cut it off")
-        shape = np.broadcast_shapes(self.shape, scale.shape, offset.shape)
+        shape = broadcast(self.shape, *(c.shape for c in (scale, offset) if c.shape))
         element = np.broadcast_to(self.element, shape)
         new = combine(lambda a, c: a * c, self.scale, scale)
         shift = combine(lambda b, a, c: b * a + c, self.offset, scale, offset)
@@ -302,7 +302,10 @@ def dense(label: str, x: Signal, weights: Exact) -> Signal:
     if x.clip or x.ranked or isinstance(source, Sums):
         raise ValueError("its input is not quantised; put a BipolarQuant before it")
     if len(weights.shape) != 2 or not x.shape or x.shape[-1] != weights.shape[0]:
-        raise ValueError(f"an input of shape {x.shape} and weights of shape {weights.shape}")
+        raise ValueError(
+            f"an input of shape {x.shape} does not fit weights of shape {weights.shape}; export "
+            "the model again"
+        )
     row = _row(x)
     table = None
     if isinstance(source, Pixels):

@@ -95,29 +95,39 @@ class Model:
         """Append a ``Flatten``."""
         return self.node("Flatten", x, axis=1)
 
-    def proto(self, output: str, shape: Sequence[int | str | None] = (1, None)) -> Any:
+    def proto(
+        self,
+        output: str,
+        shape: Sequence[int | str | None] = (1, None),
+        kind: int = TensorProto.FLOAT,
+    ) -> Any:
         """The model, with one output."""
-        out = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
+        out = helper.make_tensor_value_info(output, kind, shape)
         graph = helper.make_graph(self.nodes, "test", self.inputs, [out], self.initializers)
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(self.domain, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
-    def save(self, path: Path, output: str, shape: Sequence[int | str | None] = (1, None)) -> Path:
-        """Write the model."""
-        onnx.save(self.proto(output, shape), path)
+    def save(self, path: Path, output: str, *more: Any) -> Path:
+        """Write the model; see :meth:`proto`."""
+        onnx.save(self.proto(output, *more), path)
         return path
 
 
-def execute(path: Path, inputs: Array) -> Array:
-    """Output of the qonnx executor for a batch of inputs, image by image.
+def execute(path: Path, inputs: Array, *, batch: bool = False) -> Array:
+    """Output of the qonnx executor for several images, one by one or as one batch.
 
     qonnx's own cleaning comes first, since its executor needs static shapes.
     """
-    model = ModelWrapper(str(path))
+    proto = onnx.load(path)
+    for node in proto.graph.node:  # where FINN had these operators before they moved
+        node.domain = node.domain.replace("finn.", "qonnx.")
+    model = ModelWrapper(proto)
     constants = {tensor.name for tensor in model.graph.initializer}
     (source,) = [value for value in model.graph.input if value.name not in constants]
     for dim in source.type.tensor_type.shape.dim:
         dim.dim_value = dim.dim_value or 1
+    if batch:
+        source.type.tensor_type.shape.dim[0].dim_value = len(inputs)
     target = model.graph.output[0]
     target.type.tensor_type.ClearField("shape")
     with warnings.catch_warnings():
@@ -125,7 +135,8 @@ def execute(path: Path, inputs: Array) -> Array:
         model = cleanup_model(model)
         source, target = model.graph.input[0].name, model.graph.output[0].name
         shape = model.get_tensor_shape(source)
-        outputs = [execute_onnx(model, {source: x.reshape(shape)})[target] for x in inputs]
+        rounds = [inputs] if batch else inputs
+        outputs = [execute_onnx(model, {source: x.reshape(shape)})[target] for x in rounds]
     return np.array(outputs).reshape(len(inputs), -1)
 
 

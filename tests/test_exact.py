@@ -111,11 +111,14 @@ def test_rounding_goes_to_even() -> None:
 
 def test_division_by_three_roots_is_refused() -> None:
     three = square_root(Fraction(2)) + square_root(Fraction(3)) + square_root(Fraction(5))
-    with pytest.raises(ValueError, match=r"^cannot divide by a sum of three or more square roots$"):
+    with pytest.raises(ValueError, match=r"^cannot divide by a sum of three or more"):
         1 / three
-    with pytest.raises(ValueError, match=r"^cannot take the square root of Fraction\(-1, 1\)$"):
+    with pytest.raises(ValueError, match=r"^the square root of -1"):
         square_root(Fraction(-1))
-    with pytest.raises(ValueError, match=r"^cannot take the square root of 1\.41421356$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^the square root of 1\.41421",
+    ):
         square_root(square_root(Fraction(2)))
 
 
@@ -162,11 +165,11 @@ def test_integers_divide_as_integers() -> None:
     a, b = Exact.of(np.array([7, -7])), Exact.of(np.array(2))
     assert (a / b).integers().tolist() == [3, -3]
     assert (a / Exact.of(np.array(2.0))).numbers() == [Fraction(7, 2), Fraction(-7, 2)]
-    with pytest.raises(ValueError, match=r"^division by zero$"):
+    with pytest.raises(ValueError, match=r"^division by zero; train or export the model again$"):
         a / Exact.of(np.array([1, 0]))
-    with pytest.raises(ValueError, match=r"^integers are needed$"):
+    with pytest.raises(ValueError, match=r"^fractions, where whole numbers are needed"):
         Exact.of(np.array([0.5])).integers()
-    with pytest.raises(ValueError, match=r"^one number is needed, not a tensor of shape \(2,\)$"):
+    with pytest.raises(ValueError, match=r"^a tensor of shape \(2,\), where one number"):
         a.scalar()
 
 
