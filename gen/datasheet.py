@@ -133,7 +133,8 @@ def load(path: Path) -> Datasheet:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {key}: {first['msg']}, not {first['input']!r}") from error
+        found = "" if first["type"] == "missing" else f", not {first['input']!r}"
+        raise ConfigError(f"{path}: {key}: {first['msg']}{found}") from error
 
 
 def _table(name: str, values: dict[str, Any]) -> str:

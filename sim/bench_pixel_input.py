@@ -31,9 +31,11 @@ class Beat:
 class Case:
     """Frames of random pixels, some of them malformed."""
 
-    def __init__(self) -> None:
-        self.elements, self.bytes = fact("elements"), fact("input_bytes")
-        self.bits, self.sum_range = fact("bits"), fact("sum_range")
+    def __init__(self, dut: Any) -> None:
+        self.elements: int = fact("elements")
+        self.bytes: int = fact("input_bytes")
+        self.bits: int = fact("bits")
+        self.sum_bits = len(dut.o__payload) - self.bits * self.elements
         self.beats = -(-self.elements // self.bytes)
         rest = self.elements - (self.beats - 1) * self.bytes
         self.keeps = [(1 << self.bytes) - 1] * (self.beats - 1) + [(1 << rest) - 1]
@@ -96,14 +98,8 @@ class Case:
         values = self._values(pixels[: self.elements])
         planes = [pack(values >> b & 1, 1) for b in range(self.bits)]
         image = pack(planes, self.elements)
-        if self.sum_range is not None:
-            low, high = self.sum_range
-            width = (
-                high.bit_length()
-                if low >= 0
-                else max((-low - 1).bit_length(), high.bit_length()) + 1
-            )
-            image |= pack([int(values.sum())], width) << self.bits * self.elements
+        if self.sum_bits:
+            image |= pack([int(values.sum())], self.sum_bits) << self.bits * self.elements
         return image
 
     def _values(self, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -113,8 +109,8 @@ class Case:
         if form == "saturate":
             return np.minimum(pixels, (1 << self.bits) - 1)
         if form == "step":
-            above = np.where(pixels >= fact("threshold"), 1, 0)
-            return 1 - above if fact("inverted") else above
+            low, high = (1, 0) if fact("inverted") else (0, 1)
+            return np.where(pixels >= fact("threshold"), high, low)
         return np.array(fact("table"), np.int64)[pixels]
 
 
@@ -158,7 +154,7 @@ async def watch(dut: Any, case: Case) -> None:
 async def malformed_frames_vanish(dut: Any, source_odds: float, sink_odds: float) -> None:
     """A third of the frames is malformed."""
     dut.enable.value = 1
-    case = Case()
+    case = Case(dut)
     sent = {"i": [case.payload(beat) for beat in case.frames(0.33)]}
     cocotb.start_soon(watch(dut, case))
     cycles = await record(dut, sent, source_odds=source_odds, sink_odds=sink_odds)
@@ -169,7 +165,7 @@ async def malformed_frames_vanish(dut: Any, source_odds: float, sink_odds: float
 async def a_beat_per_cycle(dut: Any) -> None:
     """Frames back to back, without a bubble; an image the cycle after its last beat."""
     dut.enable.value = 1
-    case = Case()
+    case = Case(dut)
     sent = {"i": [case.payload(beat) for beat in case.frames(0.0)]}
     cycles = await record(dut, sent)
     first = moves(cycles, "i")[0]
@@ -183,7 +179,7 @@ async def a_beat_per_cycle(dut: Any) -> None:
 async def reset_starts_afresh(dut: Any) -> None:
     """What is left of a frame after reset is a frame that is too short."""
     dut.enable.value = 1
-    case = Case()
+    case = Case(dut)
     sent = {"i": [case.payload(beat) for beat in case.frames(0.2)]}
     cocotb.start_soon(watch(dut, case))
     cycles = await record(dut, sent, source_odds=0.8, sink_odds=0.5, resets=8)
@@ -193,7 +189,7 @@ async def reset_starts_afresh(dut: Any) -> None:
 @cocotb.test(timeout_time=200, timeout_unit="us")
 async def frames_wait_for_enable(dut: Any) -> None:
     """Nothing begins while ``enable`` is low, and nothing is lost."""
-    case = Case()
+    case = Case(dut)
     sent = {"i": [case.payload(beat) for beat in case.frames(0.2)]}
     cocotb.start_soon(toggle(dut))
     cocotb.start_soon(watch(dut, case))
