@@ -17,7 +17,7 @@ $(VENV)/made:
 	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade 'pip>=25.1,<27' && touch $@
 
 $(VENV)/runtime: $(VENV)/made pyproject.toml
-	$(BIN)/pip install -q --editable . && touch $@
+	PYTHONWARNINGS=ignore $(BIN)/pip install -q --editable . && touch $@
 
 $(VENV)/dev: $(VENV)/runtime
 	$(BIN)/pip install -q --group dev && touch $@

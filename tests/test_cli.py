@@ -114,6 +114,12 @@ def test_bad_input_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_message_is_one_line(binohm: Binohm) -> None:
+    status, _, err = binohm("report", "a\nb")
+    message = "a b is not a build directory: no report.json; make one with `binohm build`"
+    assert (status, err) == (2, f"binohm: error: {message}\n")
+
+
 def test_init_writes_what_build_reads(binohm: Binohm, model: Path, tmp_path: Path) -> None:
     status, text, err = binohm("init")
     assert (status, err) == (0, "")
@@ -153,6 +159,15 @@ def test_settings_change_the_build(binohm: Binohm, model: Path, tmp_path: Path) 
     assert facts["name"] == "other"
     assert {(array["rows"], array["columns"]) for array in facts["arrays"]} == {(16, 4)}
     assert (tmp_path / "out" / "rtl" / "binohm_other.v").is_file()
+
+
+def test_settings_go_over_the_file(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "binohm.toml"
+    file.write_text("[array]\nrows = 16\ncolumns = 4\n")
+    options = ("-c", file, "--set", "array.rows=32", "-o", tmp_path / "out", "--json")
+    facts = json.loads(binohm("build", model, *options)[1])
+    assert {(array["rows"], array["columns"]) for array in facts["arrays"]} == {(32, 4)}
+    assert facts["config"]["array"]["rows"] == 32
 
 
 def test_an_unknown_key_suggests_the_nearest(binohm: Binohm, model: Path, tmp_path: Path) -> None:
@@ -270,6 +285,7 @@ def images(tmp_path: Path) -> Path:
     x = np.random.default_rng(2).integers(0, 256, (20, 3, 4), np.uint8)
     network = Network.load(small(tmp_path / "labels.npz"))
     y = forward(network, x).predictions
+    assert len(set(y)) > 1
     y[7] = (y[7] + 1) % 3
     np.savez(tmp_path / "images.npz", x=x, y=y)
     return tmp_path / "images.npz"
