@@ -27,6 +27,14 @@ TAPS = """`verilator_config
 {lines}
 """
 
+WAIVED = {
+    "PROCASSINIT": "registers have a start value and a synchronous reset to the same value",
+    "UNUSEDSIGNAL": "columns and register bits a layer does not use, carries of counters that wrap",
+    "WIDTHEXPAND": "operands are extended by the rules of Verilog: the result is wide enough",
+    "WIDTHTRUNC": "a part of a vector is selected by a shift whose upper bits are dropped",
+}
+"""What conversion writes in modules of ours, by Verilator's rule, with the reason."""
+
 SDC = """# Clock and I/O of binohm_{name}. The period is a starting point: set it to your target.
 create_clock -name aclk -period {period_ns} [get_ports aclk]
 set_input_delay 0.5 -clock aclk [get_ports {{aresetn s_axis_* m_axis_tready s_axi_*}}]
@@ -157,8 +165,15 @@ def _write_lists(target: Path, plan: Plan, rtl: list[str]) -> None:
 
 
 def _waivers(plan: Plan) -> str:
-    del plan
-    return ""
+    prefix = f"*rtl/binohm_{plan.name}"
+    rows = [(rule, f"{prefix}*.v", reason) for rule, reason in WAIVED.items()]
+    rows += [
+        ("CASEOVERLAP", f"{prefix}_registers.v", "one-hot selection, written as a parallel case"),
+        ("DECLFILENAME", "*macros/*.v", "one view of all arrays is one file"),
+    ]
+    return "\n".join(
+        f'// {reason}\nlint_off -rule {rule} -file "{file}"' for rule, file, reason in rows
+    )
 
 
 def _core(plan: Plan, sources: list[str]) -> str:

@@ -90,7 +90,7 @@ def map_network(network: Network, config: Config) -> Plan:
                 for image in _images(design, layer)
             ),
         ),
-        taps={"input": "input_o", **{layer.name: f"{layer.name}_o" for layer in layers}},
+        taps={"input": "pixels__o", **{layer.name: f"layer_{layer.name}__o" for layer in layers}},
     )
 
 

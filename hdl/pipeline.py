@@ -67,8 +67,8 @@ class Pipeline(Elaboratable):
 
     Ports: ``aclk``, ``aresetn`` (synchronous, active low), ``s_axis_*`` (pixels, one frame an
     image), ``m_axis_*`` (results, one frame an image), ``s_axi_*`` (registers). Each layer is a
-    module of its own; between them, the streams ``input_o`` and ``<layer>_o`` are the taps that a
-    bench may watch.
+    module of its own; between them, the streams ``pixels__o`` and ``layer_<name>__o`` are the taps
+    that a bench may watch.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ class Pipeline(Elaboratable):
 
     def _chain(self, m: Module, source: Any) -> tuple[Any, Value]:
         """The layers, each an instance of its own module, and their activation pulses."""
-        upstream = _tap(m, "input_o", source.o)
+        upstream = _kept(source.o)
         pulses = []
         for name, layer in self.layers:
             inside = layer.signature.create(path=(f"layer_{name}",))
@@ -185,9 +185,14 @@ class Pipeline(Elaboratable):
             for path, member, value in layer.signature.flatten(inside):
                 direction = "i" if member.flow == wiring.In else "o"
                 ports[f"{direction}_{'__'.join(path)}"] = Value.cast(value)
+            # The stream is wired straight through, under the name that its producer gave it.
+            ports |= {
+                "i_i__payload": Value.cast(upstream.payload),
+                "i_i__valid": upstream.valid,
+                "o_i__ready": upstream.ready,
+            }
             m.submodules[f"layer_{name}"] = Instance(f"{self.library.prefix}_layer_{name}", **ports)
-            wiring.connect(m, upstream, inside.i)
-            upstream = _tap(m, f"{name}_o", inside.o)
+            upstream = _kept(inside.o)
             pulses.append(inside.activated)
         return upstream, Cat(*pulses)
 
@@ -219,8 +224,8 @@ def _axis(prefix: str, width: int) -> dict[str, Signal]:
     return {name: Signal(bits, name=f"{prefix}_{name}") for name, bits in widths.items()}
 
 
-def _tap(m: Module, name: str, upstream: Any) -> Any:
-    """A named copy of a stream: what a bench sees under the path ``<top>.<name>__valid``."""
-    named = upstream.signature.create(path=(name,))
-    wiring.connect(m, upstream, wiring.flipped(named))
-    return named
+def _kept(tap: Any) -> Any:
+    """The stream itself; conversion will not drop its names, which benches watch."""
+    for _, _, value in tap.signature.flatten(tap):
+        Value.cast(value).attrs["keep"] = 1
+    return tap

@@ -147,7 +147,8 @@ def test_a_plan_in_full() -> None:
         Image("out_t0", "cells", "out", 16, 8),
         Image("out_affine", "affine", "out", 3, 6, (3, 3)),
     )
-    assert plan.taps == {"input": "input_o", "fc0": "fc0_o", "fc1": "fc1_o", "out": "out_o"}
+    taps = {name: f"layer_{name}__o" for name in ("fc0", "fc1", "out")}
+    assert plan.taps == {"input": "pixels__o", **taps}
 
 
 def test_the_network_gives_the_name() -> None:

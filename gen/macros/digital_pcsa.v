@@ -29,7 +29,7 @@ module binohm_digital_pcsa #(
     integer i;
     initial begin
         if (INIT != "") $readmemh(INIT, mem);
-        else for (i = 0; i < ROWS; i = i + 1) mem[i] = {COLUMNS{1'b0}};
+        else for (i = 0; i < ROWS; i = i + 1) mem[i] = 0;
     end
 
     assign req_ready = ~q_valid | q_ready;

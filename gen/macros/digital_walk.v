@@ -39,7 +39,7 @@ module binohm_digital_walk #(
     integer i;
     initial begin
         if (INIT != "") $readmemh(INIT, mem);
-        else for (i = 0; i < STEPS; i = i + 1) mem[i] = {PER_CYCLE*COLUMN_BITS{1'b0}};
+        else for (i = 0; i < STEPS; i = i + 1) mem[i] = 0;
     end
 
     reg                  busy;
