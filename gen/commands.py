@@ -239,6 +239,36 @@ def run(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: binohm wave build/tfc --image 3")
+def wave(
+    directory: Directory,
+    image: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Without it, that of the last check's divergence."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help=f"Without it, the images of tb/. {DATA}")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A VCD file.", show_default="DIR/sim/wave.vcd"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Cut a waveform around one image, or around the first divergence that check found."""
+    from binohm.gen.console import emit, status
+    from binohm.sim.datasets import load
+    from binohm.sim.wave import wave
+
+    pictures = load(data)[0] if data else None
+    with status(f"simulate {directory}"):
+        path = wave(directory, pictures, image, output or directory / "sim" / "wave.vcd")
+    if as_json:
+        emit({"image": image, "output": str(path), "bytes": path.stat().st_size})
+    else:
+        print(path)
+
+
 @app.command(epilog="Example: binohm report build/tfc --svg tfc.svg")
 def report(
     directory: Directory,

@@ -321,6 +321,23 @@ def test_run_takes_the_verilog_of_a_build(binohm: Binohm, built: Path, images: P
     assert (figures["latency"], figures["interval"]) == (cycles["latency"], cycles["interval"])
 
 
+def test_wave_needs_a_divergence_or_an_image(binohm: Binohm, built: Path) -> None:
+    message = f"no divergence is known of {built}; run `binohm check`, or name an image"
+    assert binohm("wave", built) == (2, "", f"binohm: error: {message}\n")
+    message = "there is no image 8: there are 8, from 0"
+    assert binohm("wave", built, "--image", 8) == (2, "", f"binohm: error: {message}\n")
+
+
+@pytest.mark.slow
+def test_wave_shows_an_image(binohm: Binohm, built: Path) -> None:
+    path = built / "sim" / "wave.vcd"
+    assert binohm("wave", built, "--image", 3) == (0, f"{path}\n", "")
+    assert path.read_text().startswith("$")
+    other = built.parent / "other.vcd"
+    figures = json.loads(binohm("wave", built, "--image", 3, "-o", other, "--json")[1])
+    assert figures == {"image": 3, "output": str(other), "bytes": path.stat().st_size}
+
+
 def test_a_model_has_no_verilog(binohm: Binohm, model: Path, images: Path) -> None:
     status, out, err = binohm("run", model, "--data", images, "--engine", "rtl")
     message = f"{model} is a file; --engine rtl needs a build directory"
