@@ -25,11 +25,13 @@ LABELS = {
     "test_fast_s": "`make test-fast`",
     "tfc_build_s": "TFC_1W1A: import and build",
     "tfc_verilog_bytes": "TFC_1W1A: Verilog without images",
-    "tfc_rtl_s": "TFC_1W1A: all test images through the RTL",
     "tfc_rtl_images": "TFC_1W1A: MNIST test images through the RTL",
+    "tfc_rtl_s": "TFC_1W1A: all of them, compilation included",
     "tfc_mismatches": "TFC_1W1A: images whose class or scores differ from golden",
     "tfc_accuracy": "TFC_1W1A: accuracy on MNIST",
     "digits_accuracy": "digits: accuracy on the 360 held-out images",
+    "prediction_configurations": "configurations with every predicted cycle simulated",
+    "prediction_unequal": "of them, with a cycle predicted wrongly",
     "packed_vs_qonnx_ratio": "bit-packed NumPy against the qonnx executor",
 }
 """Words for figures; others are shown under their name."""
@@ -137,6 +139,15 @@ PARTS: dict[str, Callable[[], str]] = {
             "tfc_latency_cycles": "latency, cycles",
         },
     ),
+    "stream": lambda: curve(
+        "spine",
+        {
+            "": "bytes per beat",
+            "tfc_stream_initiation_interval_cycles": "interval, cycles",
+            "tfc_stream_latency_cycles": "latency, cycles",
+        },
+    ),
+    "engines": lambda: curve("spine", {"": "engine", "tfc_images_per_s": "images per second"}),
     "combinations": combinations,
     "configuration": configuration,
     "registers": registers,
