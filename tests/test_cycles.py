@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from random_networks import FORMS, random_images, random_network
@@ -16,6 +17,7 @@ from binohm.gen.config import load
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
 from binohm.gen.errors import BinohmError
+from binohm.gen.macro_views import render
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
@@ -57,10 +59,11 @@ def designs(draw: st.DrawFn) -> tuple[Network, Plan, Pixels]:
 
 
 @pytest.mark.slow
-@settings(
+@hypothesis_settings(
     max_examples=60,
     deadline=None,
     derandomize=True,
+    phases=[Phase.generate],  # shrinking would simulate for minutes; the drawn settings are noted
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 @given(design=designs())
@@ -76,15 +79,33 @@ def test_prediction_is_exact(design: tuple[Network, Plan, Pixels]) -> None:
         assert [word[1:] for word in words] == truth.scores.tolist()
 
 
+@pytest.mark.parametrize("readout", ["auto", "adc", "pcsa"])
+def test_random_latency_changes_no_result(tmp_path: Path, readout: str) -> None:
+    """Control relies on valid and ready alone: every macro answers when it likes."""
+    rng = np.random.default_rng(7)
+    network = random_network(rng, (40, 17, 8, 3), "unsigned" if readout == "adc" else "step")
+    settings = [f"array.readout={readout}", "array.rows=32", "array.columns=8", "goal.interval=20"]
+    plan = map_network(network, load(None, [*settings, "array.bias_rows=40"]))
+    images = random_images(rng, network, FRAMES)
+    truth = forward(network, images)
+    expected = np.column_stack([truth.predictions, truth.scores]).tolist()
+    cycles, words = simulate(tmp_path / "digital", network, plan, images)
+    assert words == expected
+    late, words = simulate(tmp_path / "jitter", network, plan, images, view="jitter")
+    assert words == expected
+    assert len(set(np.diff(cycles[-4:]))) == 1 < len(set(np.diff(late)))
+
+
 def simulate(
-    place: Path, network: Network, plan: Plan, images: Pixels
+    place: Path, network: Network, plan: Plan, images: Pixels, *, view: str = "digital"
 ) -> tuple[list[int], list[list[int]]]:
     """Cycle of the last beat of every result, and the words of every result, on Icarus."""
     build = place / "build"
     write_build(build, network, plan, config={}, bench_files={})
     beats = beats_of(images.reshape(len(images), -1), plan.host.input_bytes)
     (build / "frames.hex").write_text("\n".join(beats) + "\n")
-    limit = 4 * predict(network, plan, images=FRAMES).results[-1] + 1000
+    (build / "macros" / "digital.v").write_text(render(plan, view))
+    limit = 20 * predict(network, plan, images=FRAMES).results[-1] + 1000
     macros = {
         "TOP": f"binohm_{plan.name}",
         "IN": plan.host.input_bytes,
