@@ -245,8 +245,8 @@ class Exact:
             array = array.astype(np.int64)
         elif not integer:
             array = array.astype(np.float64)
-        values, index = np.unique(array, return_inverse=True)
-        return cls(values, index.reshape(array.shape), integer)
+        index = np.arange(array.size, dtype=np.intp).reshape(array.shape)
+        return cls(array.reshape(-1), index, integer)
 
     @classmethod
     def full(cls, shape: tuple[int, ...], value: Number | int) -> "Exact":
@@ -270,7 +270,15 @@ class Exact:
 
     def used(self) -> list[Number]:
         """The values that occur in the tensor."""
-        return [self.number(position) for position in np.unique(self.index)]
+        compact = self.compact()
+        return [compact.number(position) for position in np.unique(compact.index)]
+
+    def compact(self) -> "Exact":
+        """The same tensor, with equal values of a file stored once."""
+        if not isinstance(self.values, np.ndarray):
+            return self
+        values, index = np.unique(self.values, return_inverse=True)
+        return Exact(values, index[self.index], self.integer)
 
     def scalar(self) -> Number:
         """The value of a tensor of one element."""
@@ -325,12 +333,11 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 def combine(function: Callable[..., Number], *tensors: Exact) -> Exact:
     """Apply a function of numbers to broadcast tensors, once for each combination of values."""
     shape = broadcast(*(tensor.shape for tensor in tensors))
+    tensors = tuple(tensor.compact() for tensor in tensors)
     index = np.zeros(shape, np.intp)
     picks: list[NDArray[np.intp]] = []
     for tensor in tensors:
-        key = index * len(tensor.values) + tensor.index
-        keys, index = np.unique(key, return_inverse=True)
-        index = index.reshape(shape)
+        keys, index = _distinct(index * len(tensor.values) + tensor.index)
         before, here = np.divmod(keys, len(tensor.values))
         picks = [pick[before] for pick in picks] + [here]
     values = [
@@ -338,3 +345,14 @@ def combine(function: Callable[..., Number], *tensors: Exact) -> Exact:
         for row in zip(*picks, strict=True)
     ]
     return Exact(values, index, all(tensor.integer for tensor in tensors))
+
+
+def _distinct(keys: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The different keys, ascending, and where each key stands among them."""
+    bound = int(keys.max(initial=0)) + 1
+    if bound > keys.size:
+        distinct, places = np.unique(keys, return_inverse=True)
+        return distinct, places.reshape(keys.shape)
+    present = np.zeros(bound, np.bool_)  # no sort: weights are millions of keys, mostly two
+    present[keys] = True
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]

@@ -14,7 +14,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.exact import Number, Surd, floor, is_zero, magnitude, scaled, sign
+from binohm.gen.exact import Number, Surd, ceil, floor, is_zero, magnitude, scaled, sign
 from binohm.gen.network import LIMIT
 
 __all__ = ["Ranking", "reaches_zero", "threshold"]
@@ -42,16 +42,12 @@ def threshold(
     ``low`` (always) and ``high + 1`` (never) for the sums ``low`` to ``high`` that can occur. A
     scale of zero gives a constant without flip.
     """
-    rising = sign(scale) >= 0
-    below, above = low - 1, high + 1  # the answer is in (below, above]
-    while above - below > 1:
-        middle = (below + above) // 2
-        passed = sign(scale * middle + offset) >= int(strict)
-        if passed == rising:
-            above = middle
-        else:
-            below = middle
-    return above, not rising
+    if is_zero(scale):
+        return (low if sign(offset) >= int(strict) else high + 1), False
+    falling = sign(scale) < 0
+    root = -offset / scale
+    theta = floor(root) + 1 if strict != falling else ceil(root)
+    return min(max(theta, low), high + 1), falling
 
 
 def reaches_zero(scale: Number, offset: Number, low: int, high: int, step: int) -> bool:

@@ -130,7 +130,9 @@ def to_array(path: Path, what: str, tensor: Any) -> NDArray[Any]:
         raise ModelError(f"{path}: {what} is damaged ({why}); export the model again") from error
     if array.dtype.kind not in "iubf" and array.dtype.name != "bfloat16":
         _refuse(path, f"{what} holds {array.dtype}, not numbers; export it as float32")
-    if array.dtype.kind not in "iub" and not np.isfinite(array.astype(np.float64)).all():
+    with np.errstate(invalid="ignore"):  # some NaN warn when they are converted
+        finite = array.dtype.kind in "iub" or bool(np.isfinite(array.astype(np.float64)).all())
+    if not finite:
         _refuse(path, f"{what} holds NaN or infinity; train or export the model again")
     return array
 
@@ -147,6 +149,8 @@ def read_graph(path: Path) -> Graph:
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     graph = model.graph
+    if not all(isinstance(name, str) for name in _names(graph)):
+        _refuse(path, "a name in it is not text; the file is damaged, export or download it again")
     if not graph.node:
         _refuse(path, "the file holds no graph; it is empty or not an ONNX model")
     if graph.sparse_initializer:
@@ -191,6 +195,15 @@ def _load(path: Path) -> Any:
     return model
 
 
+def _names(graph: Any) -> Iterator[Any]:
+    """Every name in the graph; one that is not valid UTF-8 is read as bytes."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (entry.name for entry in node.attribute)
+    for named in (*graph.initializer, *graph.input, *graph.output):
+        yield named.name
+
+
 def _opset(path: Path, model: Any) -> int:
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx"):
@@ -205,10 +218,11 @@ def _opset(path: Path, model: Any) -> int:
 
 
 def _node(path: Path, position: int, node: Any, opset: int) -> Node:
-    label = f"{node.name} ({node.op_type})"
+    op = " ".join(node.op_type.split())
+    label = f"{node.name} ({op})"
     if not node.name:
-        label = f"node {position} ({node.op_type}) -> tensor {', '.join(node.output)}"
-    label = " ".join(label.split())
+        label = f"node {position} ({op}) -> tensor {', '.join(node.output)}"
+    label = " ".join(label.split())  # messages are one line, whatever is damaged
     try:
         attributes = {
             entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute
@@ -216,7 +230,7 @@ def _node(path: Path, position: int, node: Any, opset: int) -> Node:
     except ValueError as error:
         raise ModelError(f"{path}: {label}: an attribute is damaged; export it again") from error
     inputs, outputs = tuple(node.input), tuple(node.output)
-    return Node(label, node.op_type, node.domain, inputs, outputs, attributes, opset)
+    return Node(label, op, node.domain, inputs, outputs, attributes, opset)
 
 
 def _image(path: Path, value: Any) -> tuple[tuple[int, ...], bool, bool]:

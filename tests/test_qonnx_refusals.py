@@ -83,6 +83,19 @@ def test_random_damage_gives_no_traceback(tmp_path: Path) -> None:
     assert all(text.startswith(f"{path}: ") and "\n" not in text for text in refusals)
 
 
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    path = valid(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"MatMul", b"Mat\xfful", 1))
+    refused(path, "a name in it is not text; the file is damaged, export or download it again")
+    path = valid(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"MatMul", b"Ma\nMul", 1))
+    refused(
+        path,
+        "node 2 (Ma Mul) -> tensor 6: operator Ma Mul is not supported; fold constants or replace "
+        "it before the export",
+    )
+
+
 def test_missing_external_data(tmp_path: Path) -> None:
     proto = onnx.load(valid(tmp_path))
     path = tmp_path / "parts.onnx"
