@@ -135,7 +135,8 @@ def check(
         tell("memory images")
         found = check_images(build.directory, build.network, build.plan)
     measured: dict[str, Any] = {}
-    if not found:
+    simulated = not found
+    if simulated:
         require(simulator)
         build.require_images()
         pictures = stimuli(build, images, seed)
@@ -145,7 +146,7 @@ def check(
         simulator=simulator,
         view=view,
         divergences=tuple(found),
-        images=images if measured or not found else 0,
+        images=images if simulated else 0,
         compared=measured.get("compared", {}),
         latency=measured.get("latency"),
         interval=measured.get("interval"),
@@ -212,6 +213,7 @@ def _vectors(network: Network, plan: Plan, images: Images, cycles: Sequence[int]
         "scores": plan.host.scores,
         "classes": network.scores.outputs,
         "patience": patience(network, plan),
+        "pause": patience(network, plan) // 8,
         "activations": {layer.name: layer.activations for layer in plan.layers},
         "cycles": [int(cycle) for cycle in cycles[: len(images)]],
         "frames": [image.tobytes().hex() for image in images],
@@ -253,8 +255,9 @@ def _simulate(
         failed = _failures(place / "results.xml")
         measured = _json(place / "measured.json")
         facts = _json(place / "divergence.json")
-    record.unlink(missing_ok=True)
     if not failed:
+        if _json(record).get("simulator") == simulator:
+            record.unlink()
         return [], measured
     text = str(facts.pop("text", None) or failed[0])
     facts["simulator"] = simulator

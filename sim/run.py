@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,8 @@ def run(
     """
     if processes < 1:
         raise ValueError(f"processes must be at least 1, not {processes}")
+    if engine not in get_args(Engine):
+        raise ValueError(f"engine must be rtl, packed or golden, not {engine!r}")
     tell = progress or (lambda _: None)
     if engine == "rtl":
         if directory.is_file():
@@ -145,7 +147,7 @@ def fitting(network: Network, x: Images) -> Images:
 
 def _load(path: Path) -> tuple[Network, tuple[LayerPlan, ...] | None]:
     """The network of a build, with its layers' plans for lossy converters, or of a model file."""
-    if path.is_file():
+    if not path.is_dir():
         return Network.load(path), None
     build = open_build(path)
     return build.network, build.plan.layers

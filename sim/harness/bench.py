@@ -12,7 +12,7 @@ was compared and holds the cycles per image.
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ ID, CONTROL, STATUS, FRAMES_IN, FRAMES_OUT, ERRORS = 0x00, 0x08, 0x0C, 0x18, 0x1
 ELEMENTS, CLASSES, ACTIVATIONS, UNMAPPED = 0x28, 0x2C, 0x40, 0xFFC
 ENABLE, CLEAR = 1, 2
 OKAY, SLVERR = 0, 2
+ANSWER = 100  # cycles until a register must have answered
 STALLS = 0.5
 TRAFFIC = {  # odds of a stall in a cycle, at the input and at the output
     "flowing": (0.0, 0.0),
@@ -59,7 +60,15 @@ def wrong(text: str, **facts: int | str) -> Wrong:
         beside = DIVERGENCE.with_suffix(".part")
         beside.write_text(json.dumps({"text": text, **facts}, indent=1) + "\n", encoding="utf-8")
         beside.replace(DIVERGENCE)
+        note()
     return Wrong(text)
+
+
+def note() -> None:
+    """Write what was measured so far."""
+    beside = MEASURED.with_suffix(".part")
+    beside.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    beside.replace(MEASURED)
 
 
 def beats(frame: bytes) -> list[Beat]:
@@ -165,10 +174,27 @@ def count(name: str) -> None:
     compared[name] = compared.get(name, 0) + 1
 
 
-def sometimes(odds: float) -> Iterator[bool]:
-    """True with probability ``odds`` on each cycle."""
-    while True:
-        yield random.random() < odds
+class Moods:
+    """When a side of the host moves: stalls in single cycles, and long ones between frames.
+
+    The long ones fill the pipeline to the brim, or drain it.
+    """
+
+    def __init__(self, odds: float) -> None:
+        self._odds = odds
+        self._pause = 0
+
+    def cycle(self) -> bool:
+        """Whether to move in this cycle."""
+        if self._pause:
+            self._pause -= 1
+            return False
+        return random.random() >= self._odds
+
+    def frame(self) -> None:
+        """A frame has ended."""
+        if random.random() < self._odds:
+            self._pause = random.randint(1, VECTORS["pause"])
 
 
 class Bench:
@@ -195,8 +221,8 @@ class Bench:
         self.beats = [beat for frame in frames for beat in frame]
         self.sent = 0
         self.offered = False
-        self.offers = sometimes(1 - stall_in)
-        self.takes = sometimes(1 - stall_out)
+        self.giving = Moods(stall_in)
+        self.accepting = Moods(stall_out)
         self.taking = False
         self.taps = [Tap(dut, facts) for facts in VECTORS["taps"]]
         self.frame = b""
@@ -240,7 +266,7 @@ class Bench:
 
     def _drive(self) -> None:
         dut = self.dut
-        if not self.offered and not self.idle and next(self.offers):
+        if not self.offered and not self.idle and self.giving.cycle():
             dut.s_axis_tdata.value, dut.s_axis_tkeep.value, dut.s_axis_tlast.value = self.beats[
                 self.sent
             ]
@@ -248,12 +274,14 @@ class Bench:
             dut.s_axis_tvalid.value = 1
         elif not self.offered:
             dut.s_axis_tvalid.value = 0
-        self.taking = next(self.takes)
+        self.taking = self.accepting.cycle()
         dut.m_axis_tready.value = int(self.taking)
 
     def _sample_input(self) -> None:
         if self.offered and self.dut.s_axis_tready.value:
             self.offered = False
+            if self.beats[self.sent][2]:
+                self.giving.frame()
             self.sent += 1
             self.moved = self.cycle
             if self.first is None:
@@ -263,7 +291,7 @@ class Bench:
         dut = self.dut
         if not dut.m_axis_tvalid.value:
             if self.stalled is not None:
-                raise wrong(f"result: tvalid fell while stalled, {_at(where)}", **where)
+                raise self._result("tvalid fell while stalled", where)
             return
         beat = (
             int(dut.m_axis_tdata.value),
@@ -271,7 +299,7 @@ class Bench:
             int(dut.m_axis_tlast.value),
         )
         if self.stalled not in (None, beat):
-            raise wrong(f"result: the beat changed while stalled, {_at(where)}", **where)
+            raise self._result("the beat changed while stalled", where)
         self.stalled = None if self.taking else beat
         if self.taking:
             self.moved = self.cycle
@@ -281,22 +309,31 @@ class Bench:
         data, keep, last = beat
         kept = keep.bit_count()
         if keep != (1 << kept) - 1 or not kept:
-            raise wrong(f"result: tkeep is {keep:#x}, {_at(where)}", **where)
+            raise self._result(f"tkeep is {keep:#x}", where)
         self.frame += data.to_bytes(OUT_BYTES, "little")[:kept]
         if not last:
+            if len(self.frame) > len(result_bytes(0)):
+                raise self._result("a frame does not end", where)
             if kept != OUT_BYTES:
-                raise wrong(f"result: a partial beat is not the last, {_at(where)}", **where)
+                raise self._result("a partial beat is not the last", where)
             return
         if len(self.results) == len(self.images):
-            raise wrong(f"result: a frame too many, {_at(where)}", **where)
-        image = self.images[len(self.results)]
-        expected, found = result_bytes(image).hex(), self.frame.hex()
+            raise self._result("a frame too many", where)
+        expected = result_bytes(self.images[len(self.results)]).hex()
+        found = self.frame.hex()
         if found != expected:
-            text = f"result: expected {expected}, found {found}, image {image}, {_at(where)}"
-            raise wrong(text, image=image, layer="result", expected=expected, found=found, **where)
+            text = f"expected {expected}, found {found}"
+            raise self._result(text, where, expected=expected, found=found)
         self.frame = b""
+        self.accepting.frame()
         self.results.append(self.cycle)
         count("result")
+
+    def _result(self, text: str, where: dict[str, int | str], **facts: int | str) -> Wrong:
+        if len(self.results) < len(self.images):
+            facts["image"] = self.images[len(self.results)]
+            text = f"{text}, image {facts['image']}"
+        return wrong(f"result: {text}, {_at(where)}", layer="result", **where, **facts)
 
     def _stuck(self, where: dict[str, int | str]) -> None:
         counts = {tap.layer: tap.seen for tap in self.taps} | {"result": len(self.results)}
@@ -338,9 +375,8 @@ async def read(dut: Any, address: int) -> tuple[int, int]:
     dut.s_axi_araddr.value = address
     dut.s_axi_arvalid.value = 1
     dut.s_axi_rready.value = 1
-    asked = answered = False
-    got = (0, 0)
-    while not answered:
+    asked, got = False, (0, 0)
+    for _ in range(ANSWER):
         await ReadOnly()
         asked = asked or bool(dut.s_axi_arready.value)
         answered = bool(dut.s_axi_rvalid.value)
@@ -348,8 +384,10 @@ async def read(dut: Any, address: int) -> tuple[int, int]:
             got = (int(dut.s_axi_rdata.value), int(dut.s_axi_rresp.value))
         await RisingEdge(dut.aclk)
         dut.s_axi_arvalid.value = int(not asked)
-    dut.s_axi_rready.value = 0
-    return got
+        if answered:
+            dut.s_axi_rready.value = 0
+            return got
+    raise wrong(f"register {address:#x}: no answer to a read", layer="registers")
 
 
 async def write(dut: Any, address: int, value: int) -> int:
@@ -361,9 +399,8 @@ async def write(dut: Any, address: int, value: int) -> int:
     dut.s_axi_wstrb.value = 0xF
     dut.s_axi_wvalid.value = 1
     dut.s_axi_bready.value = 1
-    addressed = written = answered = False
-    response = 0
-    while not answered:
+    addressed, written, response = False, False, 0
+    for _ in range(ANSWER):
         await ReadOnly()
         addressed = addressed or bool(dut.s_axi_awready.value)
         written = written or bool(dut.s_axi_wready.value)
@@ -373,8 +410,10 @@ async def write(dut: Any, address: int, value: int) -> int:
         await RisingEdge(dut.aclk)
         dut.s_axi_awvalid.value = int(not addressed)
         dut.s_axi_wvalid.value = int(not written)
-    dut.s_axi_bready.value = 0
-    return response
+        if answered:
+            dut.s_axi_bready.value = 0
+            return response
+    raise wrong(f"register {address:#x}: no answer to a write", layer="registers")
 
 
 async def expect(dut: Any, address: int, value: int, name: str, response: int = OKAY) -> None:
@@ -386,13 +425,6 @@ async def expect(dut: Any, address: int, value: int, name: str, response: int = 
     if response == OKAY and got != value:
         text = f"register {name}: expected {value}, found {got}"
         raise wrong(text, layer="registers", what=name, expected=value, found=got)
-
-
-def note() -> None:
-    """Write what was measured so far."""
-    beside = MEASURED.with_suffix(".part")
-    beside.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    beside.replace(MEASURED)
 
 
 @cocotb.test()
