@@ -139,6 +139,8 @@ def check(
     if simulated:
         require(simulator)
         build.require_images()
+        if simulator == "verilator":
+            build.require_plain_path()
         pictures = stimuli(build, images, seed)
         files = bench_files(build.network, build.plan, pictures, cycles=cycles)
         found, measured = _simulate(build, files, simulator, seed, view, tell)

@@ -63,6 +63,13 @@ class Build:
             if not (self.directory / name).is_file():
                 raise OutputError(f"{self.directory / name} is missing; build again")
 
+    def require_plain_path(self) -> None:
+        """Raise OutputError if Verilator's makefiles cannot work in the directory."""
+        if len(str(self.directory).split()) > 1:
+            raise OutputError(
+                f"{self.directory}: Verilator cannot compile in a path with spaces; move the build"
+            )
+
 
 def open_build(directory: Path, view: str = "digital") -> Build:
     """Read a build directory.
@@ -85,7 +92,7 @@ def open_build(directory: Path, view: str = "digital") -> Build:
         named = str(error) if str(directory) in str(error) else f"{directory}: {error}"
         raise OutputError(named) from error
     sources = tuple(_text(directory / f"{view}.f").split())
-    for name in sources:
+    for name in (*sources, "taps.vlt"):
         if not (directory / name).is_file():
             raise OutputError(f"{directory / name} is missing; build again")
     return Build(directory.absolute(), network, plan, sources)
@@ -121,7 +128,7 @@ def digest(build: Build, *texts: str) -> str:
     """16 hex digits that change with the Verilog, the tools' versions and ``texts``."""
     versions = [metadata.version(name) for name in ("cocotb", "verilator")]
     made = hashlib.sha256(repr((versions, texts)).encode())
-    for name in build.sources:
+    for name in (*build.sources, "taps.vlt"):
         made.update(hashlib.sha256((build.directory / name).read_bytes()).digest())
     return made.hexdigest()[:16]
 

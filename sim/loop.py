@@ -6,6 +6,7 @@ the program and the tools. Memory images are read when the program runs.
 
 import os
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,9 +76,10 @@ def compile_loop(build: Build, *, trace: bool = False) -> Path:
     ToolError
         If Verilator or a compiler is missing, or refuses the build.
     OutputError
-        If the directory cannot be written.
+        If the directory cannot be written, or has spaces in its path.
     """
     require("verilator")
+    build.require_plain_path()
     name, flags = ("trace", [*FLAGS, "--trace-vcd"]) if trace else ("loop", FLAGS)
     if not build.plan.host.scores:  # then they are taken from the last layer's stream
         flags = [*flags, "taps.vlt", "-CFLAGS", f"-DSCORES_TAP={_scores_tap(build)}"]
@@ -150,15 +152,18 @@ def launch(
     command = [str(program), str(frames), str(results), *map(str, numbers)]
     if window is not None:
         command += [str(window.path), str(window.first), str(window.last)]
-    process = subprocess.Popen(
-        command, cwd=build.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    with (place / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            command, cwd=build.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=errors, text=True,
+        )  # fmt: skip
     try:
-        yield Running(process, results, network.scores.outputs)
+        yield Running(process, place, network.scores.outputs)
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class Running:
     """A loop at work."""
 
     process: "subprocess.Popen[str]"
-    results: Path
+    place: Path
     classes: int
 
     def progress(self) -> Iterator[int]:
@@ -184,12 +189,14 @@ class Running:
         ToolError
             If the simulation did not get through.
         """
-        _, errors = self.process.communicate()
-        if self.process.returncode:
-            reason = errors.strip().splitlines()[-1:] or [f"status {self.process.returncode}"]
-            raise ToolError(f"the simulation stopped: {reason[0]}")
+        deque(self.progress(), maxlen=0)
+        status = self.process.wait()
+        if status:
+            errors = (self.place / "errors").read_text(errors="replace").split("\n")
+            reason = next((line for line in reversed(errors) if line), f"status {status}")
+            raise ToolError(f"the simulation stopped: {reason}")
         words = 1 + self.classes
         row = np.dtype([("first", "<i8"), ("last", "<i8"), ("words", "<i4", (words,))])
-        rows = np.fromfile(self.results, row)
+        rows = np.fromfile(self.place / "results", row)
         values = rows["words"].astype(np.int64)
         return Block(rows["first"], rows["last"], values[:, 0], values[:, 1:])

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -218,10 +218,11 @@ def _blocks(
             running.append(stack.enter_context(launch(build, program, part, place=place, seed=own)))
 
         def follow(number: int) -> None:
-            for count in running[number].progress():
-                with lock:
-                    done[number] = count
-                    tell(sum(done))
+            with suppress(ValueError):  # the stream is closed when another block has failed
+                for count in running[number].progress():
+                    with lock:
+                        done[number] = count
+                        tell(sum(done))
 
         threads = [threading.Thread(target=follow, args=(k,)) for k in range(len(parts))]
         for thread in threads:

@@ -115,6 +115,14 @@ def test_what_does_not_fit_is_refused(built: Path, tmp_path: Path) -> None:
         run(tmp_path / "none.npz", IMAGES, engine="golden")
 
 
+def test_a_path_with_spaces_is_refused(built: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(built, tmp_path / "a b"))
+    with pytest.raises(OutputError, match="a b: Verilator cannot compile in a path with spaces; "):
+        run(place, IMAGES)
+    with pytest.raises(OutputError, match="a b: Verilator cannot compile in a path with spaces; "):
+        check(place)
+
+
 def test_a_simulation_that_stops_is_an_error(build: Path, tmp_path: Path) -> None:
     """The program that runs must end by itself when nothing moves any more."""
     program = compile_loop(open_build(build))
