@@ -161,6 +161,7 @@ def locked(path: Path) -> Iterator[None]:
 def beside(path: Path) -> Iterator[Path]:
     """A temporary directory that becomes ``path`` when the block ends well."""
     made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    made.chmod(0o755)
     try:
         yield made
         if path.exists():

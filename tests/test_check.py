@@ -195,6 +195,10 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         {"i_aresetn": "aresetn | (results > 12)"},
         r".* of (after reset|before reset|to be reset).*",
     ),
+    "idle counts": (
+        {"s_axi_rdata": "i_s_axi_rdata + (s_axi_araddr == 12'h10 && i_s_axi_rdata != 0)"},
+        r"register CYCLES_LO: expected \d+, found \d+",
+    ),
     "miscounting": (
         {"s_axi_rdata": "i_s_axi_rdata + (s_axi_araddr == 12'h44)"},
         r"register ACTIVATIONS of fc1: expected \d+, found \d+",

@@ -1,5 +1,6 @@
 """The memory images: what the generator writes is accepted, and any change of a bit is found."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def test_every_flipped_bit_is_found(written: Written, case: str) -> None:
             found = check_images(directory, network, plan)
             assert len(found) == 1 and found[0].facts["count"] == 1, (image.name, word, bit)
             assert found[0].facts["file"] == f"mem/{image.name}.hex"
+            json.dumps(found[0].facts)
         path.write_text(text)
 
 

@@ -27,7 +27,8 @@ MEASURED = HERE / "measured.json"
 DIVERGENCE.unlink(missing_ok=True)
 MEASURED.unlink(missing_ok=True)
 
-ID, CONTROL, STATUS, FRAMES_IN, FRAMES_OUT, ERRORS = 0x00, 0x08, 0x0C, 0x18, 0x1C, 0x20
+ID, CONTROL, STATUS, CYCLES = 0x00, 0x08, 0x0C, 0x10
+FRAMES_IN, FRAMES_OUT, ERRORS = 0x18, 0x1C, 0x20
 ELEMENTS, CLASSES, ACTIVATIONS, UNMAPPED = 0x28, 0x2C, 0x40, 0xFFC
 ENABLE, CLEAR = 1, 2
 OKAY, SLVERR = 0, 2
@@ -496,6 +497,11 @@ async def counts(dut: Any) -> None:
         await expect_counts(dut, total, 0)
     await write(dut, CONTROL, CLEAR | ENABLE)
     await expect_counts(dut, 0, 0)
+    await expect(dut, CYCLES, 0, "CYCLES_LO")
+    flowing = Bench(dut, "counting cycles", images)
+    await flowing.run()
+    assert flowing.first is not None
+    await expect(dut, CYCLES, flowing.results[-1] - flowing.first + 1, "CYCLES_LO")
     await write(dut, CONTROL, 0)
     held = Bench(dut, "disabled", images[:1])
     await held.rest(16)
