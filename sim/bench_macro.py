@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from binohm.sim.bench import Cycle, Sent, compare, fact, pack, record, under_stalls
 from binohm.sim.golden import to_bits
 
-CYCLES = 250
+CYCLES = 120
 """About as long as every array is kept busy."""
 
 READ = 0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from binohm.sim.bench import Sent, compare, fact, moves, pack, record, under_stalls, unpack
 
-BEATS = 400
+BEATS = 200
 FAULTS = ("short", "shortest", "long", "longest", "bytes", "hole", "full", "none")
 
 
