@@ -156,7 +156,7 @@ def prediction() -> Figures:
     done = subprocess.run(
         [*words, "tests/test_cycles.py"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    counts = re.findall(r"(\d+) passing examples, (\d+) failing", done.stdout)
+    counts = re.findall(r"(\d+) passing, (\d+) failing", done.stdout)
     return {
         "prediction_configurations": (sum(int(passed) for passed, _ in counts), "1"),
         "prediction_unequal": (sum(int(failed) for _, failed in counts), "1"),

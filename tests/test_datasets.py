@@ -311,6 +311,7 @@ def test_cifar10_is_read_from_an_npz(folders: tuple[Path, Path]) -> None:
         gzip.compress(b"\0\0\x08\3" + b"\xff" * 12),
         gzip.compress(gzip.decompress(idx(X)).replace(b"\0\0\x08", b"\0\0\x09", 1)),
     ],
+    ids=range(9),
 )
 def test_damaged_idx_files_are_refused(folders: tuple[Path, Path], body: bytes) -> None:
     place(folders[0], {**MNIST, "mnist/t10k-images-idx3-ubyte.gz": body})
