@@ -1,0 +1,191 @@
+"""The network on packed bits: equal to :mod:`binohm.sim.golden`, made for whole test sets.
+
+A vector of bits is packed into 64-bit words, element ``k`` into bit ``k % 64`` of word ``k // 64``;
+groups of a split layer begin at a word of their own. XOR and ``bitwise_count`` give ``c``, the
+positions at which bits and weights differ. Of activations -1 and +1, ``n`` elements have the sum
+``n - 2 * c``. A plane of bits 0 and 1 that weighs ``v`` adds ``v * (k - c)`` where ``k`` is the
+number of weights +1. So every threshold is a limit of weighted mismatches, and every layer runs
+through the same loop.
+
+Images are computed in blocks that keep the counts of a layer within a processor's cache. Arrays are
+(words, images) and (outputs, images): all operations run along images, and the loops in Python
+along words alone. Measured for 10,000 images of 784 inputs and 64 outputs on one core: 8 ms; 9 ms
+with (images, outputs) arrays, 18 ms with the words as the innermost axis.
+
+Lossy converters, golden's ``layers``, are not modelled here.
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from binohm.gen.network import Dense, Input, Ints, Network, Scores, Signs
+from binohm.sim.golden import check_images
+
+__all__ = ["Packed"]
+
+WORD = 64
+
+CACHE_WORDS = 1 << 16
+"""Words of a block's largest layer: half a MiB, the second-level cache of small processors."""
+
+STEPS = 16
+"""A table with more changes of a bit than this is looked up; a comparison costs 1/20 as much."""
+
+Words = NDArray[np.uint64]
+Bits = NDArray[np.bool_]
+
+
+class Packed:
+    """A network prepared for fast execution.
+
+    Parameters
+    ----------
+    network : Network
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        source = network.input
+        self._planes = [_Steps(table) for table in _plane_tables(source)]
+        planes = None if source.bipolar else source.plane_weights
+        self._layers = [
+            _Layer(layer, None if index else planes) for index, layer in enumerate(network.layers)
+        ]
+        widest = max(layer.outputs for layer in network.layers)
+        self._block = max(WORD, CACHE_WORDS // max(widest, source.elements // WORD) // WORD * WORD)
+
+    def scores(self, images: NDArray[np.uint8]) -> Ints:
+        """Scores, shape (N, classes), of uint8 images, shape (N, *input.shape).
+
+        Raises
+        ------
+        ValueError
+            If the images have another type or shape.
+        """
+        check_images(self.network.input, images)
+        pixels = images.reshape(len(images), self.network.input.elements)
+        scores = np.empty((len(images), self.network.scores.outputs), np.int64)
+        for start in range(0, len(images), self._block):
+            part = slice(start, start + self._block)
+            scores[part] = self._scores(pixels[part]).T
+        return scores
+
+    def predictions(self, images: NDArray[np.uint8]) -> Ints:
+        """Lowest class among the largest scores, shape (N,)."""
+        best: Ints = self.scores(images).argmax(axis=1).astype(np.int64)
+        return best
+
+    def _scores(self, pixels: NDArray[np.uint8]) -> Ints:
+        """Scores, shape (classes, images), of one block."""
+        planes = [plane(pixels) for plane in self._planes]
+        for layer in self._layers[:-1]:
+            planes = [layer.votes(planes).T]
+        return self._layers[-1].affine(planes)
+
+
+class _Steps:
+    """One bit of each pixel byte: exclusive or of comparisons, or looked up if that is faster."""
+
+    def __init__(self, table: Bits) -> None:
+        self.table = table
+        self.first = bool(table[0])
+        self.edges = [int(p) for p in np.flatnonzero(table[1:] != table[:-1]) + 1]
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> Bits:
+        if len(self.edges) > STEPS:
+            return self.table[pixels]
+        bits = np.full(pixels.shape, self.first)
+        for edge in self.edges:
+            bits ^= pixels >= edge
+        return bits
+
+
+class _Layer:
+    """Packed weights of a layer, and its thresholds as limits of mismatches.
+
+    ``planes`` are the weights of its bit planes, None where activations are -1 and +1.
+    """
+
+    def __init__(self, layer: Dense | Scores, planes: Sequence[int] | None) -> None:
+        self.bounds = layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
+        self.worth = planes or (2,)
+        self.groups = _pack(layer.weights > 0, self.bounds)
+        # sum = most - counted, where counted weighs the mismatches.
+        most = np.stack([_most(layer.weights[:, a:b], planes) for a, b in pairwise(self.bounds)])
+        if isinstance(layer, Dense):
+            self.limit, self.flip = (most - layer.theta)[:, :, None], layer.flip[:, :, None]
+        else:
+            self.most, self.scale = most[0][:, None], layer.scale[:, None]
+            self.offset = layer.offset[:, None]
+
+    def votes(self, planes: Sequence[Bits]) -> Bits:
+        """Bits (outputs, images) of a hidden layer, from planes (images, inputs)."""
+        groups = self._counted(planes)
+        bits: Bits = (groups[0] <= self.limit[0]) ^ self.flip[0]
+        if len(groups) == 1:
+            return bits
+        ones = bits.astype(np.int64)
+        for counted, limit, flip in zip(groups[1:], self.limit[1:], self.flip[1:], strict=True):
+            ones += (counted <= limit) ^ flip
+        majority: Bits = 2 * ones >= len(groups)
+        return majority
+
+    def affine(self, planes: Sequence[Bits]) -> Ints:
+        """Scores of the last layer, shape (classes, images)."""
+        (counted,) = self._counted(planes)
+        scores: Ints = self.scale * (self.most - counted) + self.offset
+        return scores
+
+    def _counted(self, planes: Sequence[Bits]) -> list[Ints]:
+        """Weighted mismatches of each group, shape (outputs, images)."""
+        packed = [_pack(bits, self.bounds) for bits in planes]
+        totals = []
+        for weights, *parts in zip(self.groups, *packed, strict=True):
+            counts = [
+                worth * _mismatches(words, weights)
+                for worth, words in zip(self.worth, parts, strict=True)
+            ]
+            totals.append(reduce(np.add, counts))
+        return totals
+
+
+def _most(weights: Signs, planes: Sequence[int] | None) -> Ints:
+    """Sum of each output if nothing differs."""
+    if planes is None:
+        return np.full(len(weights), weights.shape[1])
+    most: Ints = sum(planes) * (weights > 0).sum(axis=1, dtype=np.int64)
+    return most
+
+
+def _mismatches(words: Words, weights: Words) -> Ints:
+    """Positions at which images (words, images) and weights (words, outputs) differ."""
+    shape = (weights.shape[1], words.shape[1])
+    differ, ones = np.empty(shape, np.uint64), np.empty(shape, np.uint8)
+    total = np.zeros(shape, np.uint16 if len(words) < 1 << 10 else np.int64)
+    for image, weight in zip(words, weights, strict=True):
+        np.bitwise_xor(image, weight[:, None], out=differ)
+        np.bitwise_count(differ, out=ones)
+        total += ones
+    return total.astype(np.int64)
+
+
+def _pack(bits: Bits, bounds: Sequence[int]) -> list[Words]:
+    """Pack (vectors, elements) into (words, vectors) for each group."""
+    groups = []
+    for start, stop in pairwise(bounds):
+        used = np.packbits(bits[:, start:stop], axis=1, bitorder="little")
+        padded = np.zeros((len(bits), -(-(stop - start) // WORD) * WORD // 8), np.uint8)
+        padded[:, : used.shape[1]] = used
+        groups.append(np.ascontiguousarray(padded.view("<u8").T, np.uint64))
+    return groups
+
+
+def _plane_tables(source: Input) -> list[Bits]:
+    """For each plane of the input, the bit of each pixel byte."""
+    if source.bipolar:
+        return [source.table > 0]
+    return [(source.table >> b & 1).astype(np.bool_) for b in range(source.bits)]
