@@ -23,6 +23,7 @@ from binohm.gen.plan import LayerPlan
 from binohm.sim import golden
 from binohm.sim.directory import Build, open_build
 from binohm.sim.loop import Block, compile_loop, launch
+from binohm.sim.packed import Packed
 
 __all__ = ["Engine", "RunResult", "run"]
 
@@ -118,8 +119,11 @@ def run(
     network, layers = _load(directory)
     images = fitting(network, x)
     begin = time.monotonic()
-    model = {"golden": _golden}[engine]
-    scores = _in_chunks(lambda part: model(network, part, layers), images, tell)
+    if engine == "golden":
+        scores = _in_chunks(lambda part: _golden(network, part, layers), images, tell)
+    else:
+        _require_exact(layers)
+        scores = _in_chunks(Packed(network).scores, images, tell)
     return RunResult(
         engine, scores, scores.argmax(axis=1).astype(np.int64), None, None, None, None, (), (),
         time.monotonic() - begin,
@@ -151,6 +155,16 @@ def _load(path: Path) -> tuple[Network, tuple[LayerPlan, ...] | None]:
         return Network.load(path), None
     build = open_build(path)
     return build.network, build.plan.layers
+
+
+def _require_exact(layers: tuple[LayerPlan, ...] | None) -> None:
+    for layer in layers or ():
+        array = layer.array
+        if array.readout == "adc" and array.rows > (1 << array.adc_bits) - 1:
+            raise OutputError(
+                f"layer {layer.name} has a lossy converter, which --engine packed does not know; "
+                "use golden"
+            )
 
 
 def _golden(network: Network, images: Images, layers: tuple[LayerPlan, ...] | None) -> Ints:

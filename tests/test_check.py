@@ -59,6 +59,7 @@ VARIETY = {
     "sa split": ("inverted", 3, {"readout": "sa", "rows": 64, "columns_per_cycle": 1}),
     "sa one line": ("step", 1, {"readout": "sa", "cell": "1t1r"}),
     "adc": ("step", 2, {"readout": "adc", "rows": 5}),
+    "adc lossy": ("step", 1, {"readout": "adc", "adc_bits": 2, "lossy": True}),
     "adc one line": ("step", 1, {"readout": "adc", "cell": "2t2r", "columns_per_cycle": 8}),
     "adc planes": ("signed", 1, {"readout": "adc", "cell": "complementary", "rows": 3}),
     "pcsa": ("one bit", 1, {"readout": "pcsa", "rows": 64, "engines": 13}),

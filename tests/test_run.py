@@ -79,7 +79,7 @@ def test_mismatches_are_counted(build: Path) -> None:
     assert (np.abs(difference[:, 0]) == 1).all() and not difference[:, 1:].any()
 
 
-@pytest.mark.parametrize("engine", ["golden"])
+@pytest.mark.parametrize("engine", ["golden", "packed"])
 def test_models_need_no_build(built: Path, tmp_path: Path, engine: Any) -> None:
     NETWORK.save(tmp_path / "model.npz")
     told: list[int] = []
@@ -90,6 +90,15 @@ def test_models_need_no_build(built: Path, tmp_path: Path, engine: Any) -> None:
         assert (result.predictions == expected.predictions).all()
         assert result.mismatches is None and result.latency_cycles is None
     assert told == [0, 101, 0, 101]
+
+
+def test_packed_refuses_lossy_converters(tmp_path: Path) -> None:
+    config = {"array": {"rows": 8, "readout": "adc", "adc_bits": 1, "lossy": True}}
+    small_build(tmp_path / "build", NETWORK, config)
+    lossy = run(tmp_path / "build", IMAGES, engine="golden").scores
+    assert (lossy != forward(NETWORK, IMAGES).scores).any()
+    with pytest.raises(OutputError, match="layer fc0 has a lossy converter, which --engine packed"):
+        run(tmp_path / "build", IMAGES, engine="packed")
 
 
 def test_flat_images_are_taken(built: Path) -> None:
