@@ -113,8 +113,10 @@ class PixelInput(wiring.Component):
         m = Module()
 
         # The frame on the way: whether it has begun, and whether it is known to be dropped.
-        begun, dropped, beat = Signal(), Signal(), Signal(range(self.beats))
-        last, good, moved, ended = Signal(), Signal(), Signal(), Signal()
+        begun = Signal()
+        dropped = Signal()
+        beat = Signal(range(self.beats))
+        last, good, moved, ended = (Signal(name=n) for n in ("last", "good", "moved", "ended"))
         full = Const((1 << self.input_bytes) - 1, self.input_bytes)
         rest = Const((1 << self.rest) - 1, self.input_bytes)
         m.d.comb += [

@@ -68,7 +68,7 @@ class RowDrive(wiring.Component):
             driven = self.driven
             m.d.comb += driven.payload.eq(self.i.p.sum)
 
-        moved = Signal()
+        moved = Signal(name="plane_moved")
         plane, last, _ = walk(m, self.planes, moved, name="plane")
         m.d.comb += moved.eq(issue(m, self.i, self.o, driven, plane == 0, last))
 

@@ -98,7 +98,9 @@ class WordSequencer(wiring.Component):
             m.d.comb += driven.payload.eq(self.i.p.sum)
 
         # Three counters, one inside the other: planes of a word, words of a step, steps.
-        moved, word_moved, first, last = Signal(), Signal(), Signal(), Signal()
+        moved, word_moved, first, last = (
+            Signal(name=n) for n in ("part_moved", "word_moved", "first", "last")
+        )
         part, part_last, _ = walk(m, self.planes * self.reads, moved, name="part")
         _, plane_last, _ = walk(m, self.planes, moved, name="plane")
         row, row_last, _ = walk(m, self.steps * self.reads, word_moved, name="row")
