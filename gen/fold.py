@@ -261,7 +261,7 @@ class _Sorted:
         common = (self.sums[some] + self.sums[one]) // 2
         other = (self.sums[some] - self.sums[one]) // 2
         fits = (np.abs(common) <= alike) & ((common - alike) % 2 == 0)
-        return int((fits & (np.abs(other) <= apart) & ((other - apart) % 2 == 0)).sum())
+        return int((fits & (np.abs(other) <= apart)).sum())
 
 
 def _inversions(order: Ints) -> int:

@@ -140,6 +140,8 @@ INPUTS: dict[str, tuple[Part, int, bool]] = {
     "2p-255": (lambda m, x, _: m.node("Sub", m.node("Mul", x, 2.0), 255.0), 8, False),
     "-3p": (lambda m, x, _: m.node("Mul", x, -3.0), 8, False),
     "100-p": (lambda m, x, _: m.node("Sub", 100.0, x), 8, False),
+    "260+p": (lambda m, x, _: m.node("Add", x, 260.0), 8, False),
+    "far from 0": (quantised(9, 1.0, -96.0, signed=0), 8, False),
     "own mean": (shifted, 8, False),
     "bipolar at 77": (lambda m, x, _: m.bipolar(m.node("Sub", x, 77.0), 0.5), 1, True),
     "normalised": (normalised, 1, True),
@@ -440,7 +442,7 @@ def latent(weights: Array, rng: np.random.Generator) -> Array:
 
 
 def gemm(model: Model, x: str, w: Array, rng: np.random.Generator) -> str:
-    bias = rng.integers(-3, 4, len(w))
+    bias = rng.integers(-20, 21, len(w))
     return model.node("Gemm", x, w, bias, transB=1, alpha=0.5, beta=-0.25)
 
 
