@@ -16,8 +16,8 @@ Lossy converters, golden's ``layers``, are not modelled here.
 """
 
 from collections.abc import Sequence
-from functools import reduce
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +98,11 @@ class _Steps:
     def __call__(self, pixels: NDArray[np.uint8]) -> Bits:
         if len(self.edges) > STEPS:
             return self.table[pixels]
-        bits = np.full(pixels.shape, self.first)
-        for edge in self.edges:
+        if not self.edges:
+            return np.full(pixels.shape, self.first)
+        edge, *more = self.edges
+        bits: Bits = pixels < edge if self.first else pixels >= edge
+        for edge in more:
             bits ^= pixels >= edge
         return bits
 
@@ -107,49 +110,58 @@ class _Steps:
 class _Layer:
     """Packed weights of a layer, and its thresholds as limits of mismatches.
 
-    ``planes`` are the weights of its bit planes, None where activations are -1 and +1.
+    ``planes`` are the weights of its bit planes, None where activations are -1 and +1. A sum is
+    ``most - unit * counted``; ``counted`` are mismatches, weighed by the planes if there are any.
     """
 
     def __init__(self, layer: Dense | Scores, planes: Sequence[int] | None) -> None:
         self.bounds = layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
-        self.worth = planes or (2,)
+        self.planes = planes
+        self.unit = 2 if planes is None else 1
         self.groups = _pack(layer.weights > 0, self.bounds)
-        # sum = most - counted, where counted weighs the mismatches.
         most = np.stack([_most(layer.weights[:, a:b], planes) for a, b in pairwise(self.bounds)])
         if isinstance(layer, Dense):
-            self.limit, self.flip = (most - layer.theta)[:, :, None], layer.flip[:, :, None]
+            limits: list[NDArray[Any]] = list(((most - layer.theta) // self.unit + 1)[:, :, None])
+            if planes is None:  # no larger than the counts they are compared with
+                limits = [
+                    np.clip(limit, 0, WORD * len(words) + 1).astype(_count_type(words))
+                    for limit, words in zip(limits, self.groups, strict=True)
+                ]
+            self.limits, self.flip = limits, layer.flip[:, :, None]
         else:
             self.most, self.scale = most[0][:, None], layer.scale[:, None]
             self.offset = layer.offset[:, None]
 
     def votes(self, planes: Sequence[Bits]) -> Bits:
         """Bits (outputs, images) of a hidden layer, from planes (images, inputs)."""
-        groups = self._counted(planes)
-        bits: Bits = (groups[0] <= self.limit[0]) ^ self.flip[0]
+        groups: list[Bits] = [
+            (counted < limit) ^ flip
+            for counted, limit, flip in zip(
+                self._counted(planes), self.limits, self.flip, strict=True
+            )
+        ]
         if len(groups) == 1:
-            return bits
-        ones = bits.astype(np.int64)
-        for counted, limit, flip in zip(groups[1:], self.limit[1:], self.flip[1:], strict=True):
-            ones += (counted <= limit) ^ flip
-        majority: Bits = 2 * ones >= len(groups)
+            return groups[0]
+        majority: Bits = 2 * np.sum(groups, axis=0) >= len(groups)
         return majority
 
     def affine(self, planes: Sequence[Bits]) -> Ints:
         """Scores of the last layer, shape (classes, images)."""
         (counted,) = self._counted(planes)
-        scores: Ints = self.scale * (self.most - counted) + self.offset
+        scores: Ints = self.scale * (self.most - self.unit * counted.astype(np.int64)) + self.offset
         return scores
 
-    def _counted(self, planes: Sequence[Bits]) -> list[Ints]:
-        """Weighted mismatches of each group, shape (outputs, images)."""
+    def _counted(self, planes: Sequence[Bits]) -> list[NDArray[Any]]:
+        """What mismatches in each group, shape (outputs, images)."""
         packed = [_pack(bits, self.bounds) for bits in planes]
+        if self.planes is None:
+            return [_mismatches(*pair) for pair in zip(packed[0], self.groups, strict=True)]
         totals = []
         for weights, *parts in zip(self.groups, *packed, strict=True):
-            counts = [
-                worth * _mismatches(words, weights)
-                for worth, words in zip(self.worth, parts, strict=True)
-            ]
-            totals.append(reduce(np.add, counts))
+            total = np.zeros((1, 1), np.int64)
+            for worth, words in zip(self.planes, parts, strict=True):
+                total = total + worth * _mismatches(words, weights).astype(np.int64)
+            totals.append(total)
         return totals
 
 
@@ -161,23 +173,28 @@ def _most(weights: Signs, planes: Sequence[int] | None) -> Ints:
     return most
 
 
-def _mismatches(words: Words, weights: Words) -> Ints:
+def _count_type(words: Words) -> type[np.integer[Any]]:
+    """What holds the number of bits in a column of words, and one more."""
+    return np.uint16 if len(words) < (1 << 16) // WORD else np.int64
+
+
+def _mismatches(words: Words, weights: Words) -> NDArray[Any]:
     """Positions at which images (words, images) and weights (words, outputs) differ."""
     shape = (weights.shape[1], words.shape[1])
     differ, ones = np.empty(shape, np.uint64), np.empty(shape, np.uint8)
-    total = np.zeros(shape, np.uint16 if len(words) < 1 << 10 else np.int64)
+    total = np.zeros(shape, _count_type(words))
     for image, weight in zip(words, weights, strict=True):
         np.bitwise_xor(image, weight[:, None], out=differ)
         np.bitwise_count(differ, out=ones)
         total += ones
-    return total.astype(np.int64)
+    return total
 
 
 def _pack(bits: Bits, bounds: Sequence[int]) -> list[Words]:
     """Pack (vectors, elements) into (words, vectors) for each group."""
     groups = []
     for start, stop in pairwise(bounds):
-        used = np.packbits(bits[:, start:stop], axis=1, bitorder="little")
+        used = np.packbits(np.ascontiguousarray(bits[:, start:stop]), axis=1, bitorder="little")
         padded = np.zeros((len(bits), -(-(stop - start) // WORD) * WORD // 8), np.uint8)
         padded[:, : used.shape[1]] = used
         groups.append(np.ascontiguousarray(padded.view("<u8").T, np.uint64))

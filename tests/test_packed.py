@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from random_networks import networks, random_images, random_network
 
-from binohm.gen.network import Input, Network, Scores
+from binohm.gen.network import Dense, Input, Network, Scores
 from binohm.sim import packed
 from binohm.sim.datasets import load
 from binohm.sim.golden import forward
@@ -48,7 +48,7 @@ def test_counts_beyond_16_bits_match_golden() -> None:
     assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
 
 
-@pytest.mark.parametrize("kind", ["identity", "random", "constant", "negative one"])
+@pytest.mark.parametrize("kind", ["identity", "random", "constant", "negative one", "always one"])
 def test_any_table_matches_golden(kind: str) -> None:
     rng = np.random.default_rng(5)
     pixel = np.arange(256, dtype=np.int64)
@@ -56,6 +56,7 @@ def test_any_table_matches_golden(kind: str) -> None:
         "identity": pixel,
         "random": rng.integers(-300, 300, 256),
         "constant": np.full(256, 5),
+        "always one": np.ones(256, np.int64),
         "negative one": -(pixel & 1),
     }
     network = random_network(rng, (65, 8, 3), "unsigned")
@@ -69,6 +70,18 @@ def test_all_mnist_images_match_golden() -> None:
     images, _ = load("mnist")
     network = random_network(np.random.default_rng(6), (784, 64, 64, 10), "step")
     network = Network("mnist", Input((28, 28), network.input.table, True), network.layers)
+    assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
+
+
+def test_a_threshold_only_all_matches_reach_matches_golden() -> None:
+    step = np.where(np.arange(256) >= 128, 1, -1).astype(np.int64)
+    weights = np.array([[1] * 64, [-1] * 64, [1] * 64, [1] * 64], np.int8)
+    theta = np.array([[64, 64, -64, 65]])
+    layer = Dense("fc", weights, theta, np.zeros((1, 4), bool))
+    out = Scores("out", np.eye(4, dtype=np.int8) * 2 - 1)
+    network = Network("edge", Input((64,), step, True), (layer, out))
+    images = np.repeat(np.array([[0], [255]], np.uint8), 64, axis=1)
+    assert forward(network, images).hidden[0].tolist() == [[-1, 1, 1, -1], [1, -1, 1, -1]]
     assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
 
 
