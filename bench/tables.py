@@ -130,7 +130,6 @@ def commands() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "spine": lambda: measured("spine"),
-    "packed": lambda: measured("packed"),
     "parallelism": lambda: curve(
         "spine",
         {

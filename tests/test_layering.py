@@ -96,7 +96,7 @@ def test_packages_keep_to_their_layer(name: str) -> None:
     for found in imports(ROOT / name):
         ours = any(found.of(module) for module in allowed)
         command = name == COMMANDS and found.of("binohm.sim") and found.deferred
-        bench = name.startswith("sim/bench_") and found.of("cocotbext.axi")  # for tests only
+        bench = name.startswith("sim/benches/") and found.of("cocotbext.axi")  # for tests only
         assert ours or command or bench or found.name.split(".")[0] in STDLIB, (
             f"{name}:{found.line} imports {found.name}"
         )
