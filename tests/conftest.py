@@ -21,7 +21,7 @@ def simulator(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def bench(tmp_path: Path, simulator: str) -> Bench:
-    """Run a cocotb bench against a component: ``bench(component, "binohm.sim.bench_x", key=1)``.
+    """Run a cocotb bench against a component: ``bench(component, "binohm.sim.benches.x", key=1)``.
 
     Keyword arguments reach the bench as environment variables in capitals.
     """

@@ -25,7 +25,7 @@ def test_matches_golden(
 ) -> None:
     engine = Bdpe(width, planes=planes, reads_per_output=reads_per_output)
     what = {"width": width, "planes": planes, "reads_per_output": reads_per_output}
-    bench(engine, "binohm.sim.bench_bdpe", **what)
+    bench(engine, "binohm.sim.benches.bdpe", **what)
 
 
 def test_sum_range_holds_every_sum() -> None:

@@ -35,7 +35,7 @@ def test_matches_golden(
         "bits": bits,
         "planes": planes,
     }
-    bench(ColumnSums(**what), "binohm.sim.bench_column_sums", **what)
+    bench(ColumnSums(**what), "binohm.sim.benches.column_sums", **what)
 
 
 def test_sum_range_holds_every_sum() -> None:

@@ -40,7 +40,7 @@ class ForkedStream(wiring.Component):
     "branches", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 8, 65))]
 )
 def test_matches_golden(bench: Callable[..., None], branches: int) -> None:
-    bench(ForkedStream(branches), "binohm.sim.bench_fork", branches=branches)
+    bench(ForkedStream(branches), "binohm.sim.benches.fork", branches=branches)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_matches_golden(
 ) -> None:
     bench(
         FrameStream(FrameOutput(classes, output_bytes=output_bytes, scores=scores)),
-        "binohm.sim.bench_frame_output",
+        "binohm.sim.benches.frame_output",
         classes=classes,
         output_bytes=output_bytes,
         scores=scores,

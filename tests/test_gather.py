@@ -21,7 +21,7 @@ from binohm.hdl.gather import Gather
 )
 def test_matches_golden(bench: Callable[..., None], outputs: int, chunk: int, count: bool) -> None:
     gather = Gather(outputs, chunk=chunk, count=count)
-    bench(gather, "binohm.sim.bench_gather", outputs=outputs, chunk=chunk, count=count)
+    bench(gather, "binohm.sim.benches.gather", outputs=outputs, chunk=chunk, count=count)
 
 
 @pytest.mark.parametrize(

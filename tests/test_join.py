@@ -44,7 +44,7 @@ class JoinedStreams(wiring.Component):
     "branches", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 8, 65))]
 )
 def test_matches_golden(bench: Callable[..., None], branches: int) -> None:
-    bench(JoinedStreams(branches), "binohm.sim.bench_join", branches=branches, bits=BITS)
+    bench(JoinedStreams(branches), "binohm.sim.benches.join", branches=branches, bits=BITS)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def run(bench: Callable[..., None], place: Path, arrays: Sequence[Array], view: 
     source.write_text(render(plan_of("t", arrays), view), encoding="utf-8")
     bench(
         Sockets(arrays, names),
-        "binohm.sim.bench_macro",
+        "binohm.sim.benches.macro",
         sources=(source,),
         arrays=[asdict(kind) for kind in arrays],
         exact=view == "digital",

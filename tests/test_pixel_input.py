@@ -117,7 +117,7 @@ def test_matches_golden(
     parameters = {key: value for key, value in facts.items() if key != "table"}
     bench(
         PixelStream(PixelInput(**parameters)),
-        "binohm.sim.bench_pixel_input",
+        "binohm.sim.benches.pixel_input",
         sources=tuple(sources),
         **{key: repr(value) for key, value in facts.items()},
     )

@@ -20,7 +20,7 @@ from binohm.hdl.queue import Queue
     ],
 )
 def test_matches_golden(bench: Callable[..., None], shape: ShapeLike, depth: int) -> None:
-    bench(Queue(shape, depth=depth), "binohm.sim.bench_queue", depth=depth)
+    bench(Queue(shape, depth=depth), "binohm.sim.benches.queue", depth=depth)
 
 
 def test_parameters_are_kept() -> None:

@@ -23,7 +23,7 @@ slow = pytest.mark.slow
 )
 def test_matches_model(bench: Callable[..., None], layers: int, build_id: int) -> None:
     facts = {"layers": layers, "build_id": build_id, "elements": 784, "classes": 10}
-    bench(Registers(**facts), "binohm.sim.bench_registers", **facts)
+    bench(Registers(**facts), "binohm.sim.benches.registers", **facts)
 
 
 def test_map_lists_every_register_once() -> None:

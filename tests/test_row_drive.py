@@ -35,7 +35,7 @@ def test_matches_golden(
     drive = RowDrive(inputs, **facts)
     stateless = planes == 1 and sum_range is None
     dut = Clocked(drive) if stateless else drive
-    bench(dut, "binohm.sim.bench_row_drive", inputs=inputs, **facts)
+    bench(dut, "binohm.sim.benches.row_drive", inputs=inputs, **facts)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ WIDE = {"sum_range": (0, 65535), "scale_bits": 20, "offset_bits": 32}
 )
 def test_matches_golden(bench: Callable[..., None], what: dict[str, object]) -> None:
     what = GOOD | what
-    bench(Scores(**what), "binohm.sim.bench_scores", **what)
+    bench(Scores(**what), "binohm.sim.benches.scores", **what)
 
 
 def test_layout_is_the_class_below_the_scores() -> None:

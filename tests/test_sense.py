@@ -22,7 +22,7 @@ from binohm.hdl.sense import SenseColumns
 )
 def test_matches_golden(bench: Callable[..., None], chunk: int, steps: int, groups: int) -> None:
     sense = SenseColumns(chunk, steps=steps, groups=groups)
-    bench(sense, "binohm.sim.bench_sense", chunk=chunk, steps=steps, groups=groups)
+    bench(sense, "binohm.sim.benches.sense", chunk=chunk, steps=steps, groups=groups)
 
 
 def test_verilog_does_not_grow_with_the_steps() -> None:

@@ -40,7 +40,7 @@ GOOD = {
 )
 def test_matches_golden(bench: Callable[..., None], what: dict[str, object]) -> None:
     what = GOOD | what
-    bench(Threshold(**what), "binohm.sim.bench_threshold", **what)
+    bench(Threshold(**what), "binohm.sim.benches.threshold", **what)
 
 
 def test_parameters_are_kept() -> None:

@@ -48,7 +48,7 @@ def test_matches_golden(
     dut = Clocked(sequencer) if stateless else sequencer
     # Not `columns`: the variable COLUMNS belongs to the terminal.
     facts["array_columns"] = facts.pop("columns")
-    bench(dut, "binohm.sim.bench_word_sequencer", inputs=inputs, **facts)
+    bench(dut, "binohm.sim.benches.word_sequencer", inputs=inputs, **facts)
 
 
 @pytest.mark.parametrize(
