@@ -160,8 +160,9 @@ class Image:
     kind : str
         - ``cells``: a tile. ``sa``, ``adc``: word ``a`` holds columns ``a * per_cycle`` and up,
           the first in the low bits, ``column_bits`` each: bit ``r`` is row ``r`` (1 is +1), then a
-          bit for each bias row that is +1, then a bit for each bias row that is -1. ``pcsa``:
-          word ``r`` is row ``r``, bit ``c`` is column ``c``. Unused cells are 0.
+          bit for each bias row that is +1, then a bit for each bias row that is -1. The bias
+          ``b`` of a column is in its first ``|b|`` bias rows, all of b's sign. ``pcsa``: word
+          ``r`` is row ``r``, bit ``c`` is column ``c``. Unused cells are 0.
         - ``flip``: ``sa``; word ``a`` holds outputs ``a * chunk`` and up, ``groups`` bits each.
         - ``threshold``: word ``a`` holds outputs ``a * chunk`` and up; for each output its groups,
           the first lowest: ``fields[0]`` bits of theta (two's complement, compared ``u >= theta``)
