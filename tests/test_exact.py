@@ -178,4 +178,5 @@ def test_values_in_use_are_listed() -> None:
     assert tensor.used() == [4, 5]
     assert Exact.full((2, 2), 3).is_all(3) and not tensor.is_all(4)
     assert isinstance(square_root(Fraction(2)), Surd)
+    assert repr(square_root(Fraction(2))) == "1.41421356"
     assert getcontext().prec == 500

@@ -314,6 +314,18 @@ def test_sums_that_never_occur_together_prove_nothing_wrong(pattern: int) -> Non
     assert bool(changed) == (apart[1, 2] != 3)
 
 
+def test_a_hair_is_told_from_a_tie() -> None:
+    """Offsets of 2**-200: the order takes more digits than the first try."""
+    hair = Fraction(1, 1 << 200)
+    scale = [Fraction(1), Fraction(2), Fraction(2)]
+    ranking = Ranking(scale, [Fraction(0), hair, -hair], [-4] * 3, [4] * 3, 2)
+    _, _, remark = ranking.integers(rounding=True)
+    # Class 0 loses to class 1 by a hair at s = -4, 0 and 4, where integers see a tie.
+    assert remark == (
+        "affine of the scores: rounded, 3 of 75 pairs of scores of two classes change order"
+    )
+
+
 def test_scores_that_are_too_many_to_sort_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fold, "ITEMS", 50)
     ranking = Ranking([Fraction(1), Fraction(2)], [Fraction(0)] * 2, [-99] * 2, [99] * 2, 2)
