@@ -50,6 +50,10 @@ Words = NDArray[np.uint64]
 class Recipe:
     """What was chosen on validation images.
 
+    Four-fold cross-validation over contiguous blocks of the 1437 training images gave 95.7 % (seed
+    0; 97, 93, 96 and 97 % by block). Neighbouring settings and other seeds gave 94.9 to 96.5 %,
+    which is the noise of such a figure. The held-out images had no part in any choice.
+
     Parameters
     ----------
     sizes : tuple of int

@@ -47,6 +47,20 @@ def test_the_stored_network_is_what_was_planned() -> None:
     assert all(layer.groups == 1 and not layer.flip.any() for layer in network.hidden)
 
 
+def test_the_network_is_the_state_it_was_trained_to() -> None:
+    trainer = Trainer(*load("digits", split="train"), Recipe())
+    for _ in range(3):
+        trainer.step()
+    network = trainer.network("digits")
+    assert network.input.table.tolist() == Network.load(STORED).input.table.tolist()
+    assert network.input.table.tolist() == [min(p, 16) for p in range(256)]
+    for index, layer in enumerate(network.hidden):
+        assert layer.theta.tolist() == [trainer.thresholds(index).tolist()]
+        assert layer.theta.any()
+    for layer, latent in zip(network.layers, trainer.weights, strict=True):
+        assert np.array_equal(layer.weights > 0, latent >= 0)
+
+
 def test_training_begins_as_it_did() -> None:
     assert beginning() == BEGINNING
 
