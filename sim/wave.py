@@ -60,7 +60,7 @@ def wave(directory: Path, x: Images | None, image: int | None, out: Path) -> Pat
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
-            place = Path(name)
+            place = Path(name).absolute()  # the simulation runs in the build directory
             window = Window(place / "wave.vcd", image - start, image - start)
             with launch(build, program, shown, place=place, window=window) as running:
                 running.block()

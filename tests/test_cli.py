@@ -329,13 +329,14 @@ def test_wave_needs_a_divergence_or_an_image(binohm: Binohm, built: Path) -> Non
 
 
 @pytest.mark.slow
-def test_wave_shows_an_image(binohm: Binohm, built: Path) -> None:
+def test_wave_shows_an_image(binohm: Binohm, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = built / "sim" / "wave.vcd"
     assert binohm("wave", built, "--image", 3) == (0, f"{path}\n", "")
     assert path.read_text().startswith("$")
-    other = built.parent / "other.vcd"
-    figures = json.loads(binohm("wave", built, "--image", 3, "-o", other, "--json")[1])
-    assert figures == {"image": 3, "output": str(other), "bytes": path.stat().st_size}
+    monkeypatch.chdir(built.parent)  # relative to here, not to where the simulation runs
+    figures = json.loads(binohm("wave", "out", "--image", 3, "-o", "other.vcd", "--json")[1])
+    assert figures == {"image": 3, "output": "other.vcd", "bytes": path.stat().st_size}
+    assert Path("other.vcd").is_file()
 
 
 def test_a_model_has_no_verilog(binohm: Binohm, model: Path, images: Path) -> None:
