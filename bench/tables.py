@@ -64,9 +64,9 @@ def curve(name: str, heads: dict[str, str]) -> str:
         return f"Not measured yet: `make bench-{name}`.\n"
     columns = {key: facts["figures"][key]["value"] for key in heads if key}
     keys = list(next(iter(columns.values())))
-    lines = [f"| {' | '.join(heads.values())} |", "|---:" * len(heads) + "|"]
+    lines = [f"| {' | '.join(heads.values())} |", "|---|" + "---:|" * len(columns)]
     lines += [f"| {key} | {' | '.join(number(c[key]) for c in columns.values())} |" for key in keys]
-    return "\n".join([*lines, "", origin(facts)]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def origin(facts: dict[str, Any]) -> str:
@@ -79,10 +79,10 @@ def origin(facts: dict[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Integers whole, others with three digits, thousands apart."""
+    """Integers whole, others with four digits, thousands apart."""
     if isinstance(value, int):
         return f"{value:,}".replace(",", " ")
-    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def unit(figure: dict[str, Any]) -> str:

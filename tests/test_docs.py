@@ -34,7 +34,7 @@ def test_a_stale_part_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (1234567, "1 234 567"), (0.0417, "0.0417"), (12.345, "12.3"), (98765.4, "98 765")],
+    [(0, "0"), (1234567, "1 234 567"), (0.0417, "0.0417"), (12.346, "12.35"), (98765.4, "98 765")],
 )
 def test_numbers_are_readable(monkeypatch: pytest.MonkeyPatch, value: float, text: str) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
