@@ -21,7 +21,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.util.cleanup import cleanup_model
 
-from binohm.gen.qonnx import import_model
+from binohm.gen.importer.qonnx import import_model
 from binohm.sim.datasets import load
 from binohm.sim.golden import forward
 from binohm.sim.packed import Packed

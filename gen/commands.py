@@ -141,8 +141,8 @@ def import_(
 ) -> None:
     """Read a trained network and fold it to integers. Names what it cannot read, and the cure."""
     from binohm.gen.console import note
+    from binohm.gen.importer.qonnx import import_model
     from binohm.gen.output import replacing
-    from binohm.gen.qonnx import import_model
 
     remarks: list[str] = []
     with replacing(output, force=force) as path:
@@ -309,9 +309,11 @@ def digits(
     from binohm.gen.console import bar
     from binohm.gen.output import replacing
     from binohm.gen.train import train_digits
+    from binohm.sim.datasets import load
 
+    images, labels = load("digits", split="train")
     with replacing(output, force=force) as path, bar("train digits") as progress:
-        network = train_digits(seed, progress)
+        network = train_digits(images, labels, seed, progress)
         network.save(path)
     _show_network(network, output, as_json=as_json)
 
@@ -343,7 +345,7 @@ def _load(model: str) -> "Network":
     if model == "digits" and not path.exists():
         return embedded(model)
     if path.suffix == ".onnx":
-        from binohm.gen.qonnx import import_model
+        from binohm.gen.importer.qonnx import import_model
 
         return import_model(path)
     return Network.load(path)

@@ -92,7 +92,7 @@ class Input:
 
     @property
     def plane_weights(self) -> tuple[int, ...]:
-        """What bit ``b`` of a value is worth, plane 0 first: 1, 2, 4, ... and -2^(b-1) if signed."""
+        """What bit ``b`` of a value is worth: 1, 2, 4, ... and -2^(b-1) at the top if signed."""
         weights = [1 << b for b in range(self.bits)]
         if self.signed and not self.bipolar:
             weights[-1] = -weights[-1]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from binohm.gen.exact import (
+from binohm.gen.importer.exact import (
     Exact,
     Number,
     Surd,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from binohm.gen import fold
-from binohm.gen.exact import Number, sign, square_root
-from binohm.gen.fold import Ranking, reaches_zero, threshold
+from binohm.gen.importer import fold
+from binohm.gen.importer.exact import Number, sign, square_root
+from binohm.gen.importer.fold import Ranking, reaches_zero, threshold
 
 FEW = settings(max_examples=100, deadline=None)
 MANY = settings(max_examples=400, deadline=None)

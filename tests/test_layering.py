@@ -34,7 +34,7 @@ ONLY = {
     "binohm.gen.commands": {"gen/__main__.py"},
     "binohm.sim": {COMMANDS},
     "typer": {"gen/__main__.py", COMMANDS},
-    "onnx": {"gen/qonnx.py", "gen/graph.py"},
+    "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py"},
     "amaranth": {"gen/verilog.py"},
 }
 """Modules of gen that alone, within gen, may import something."""

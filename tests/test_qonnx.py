@@ -24,8 +24,8 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.util.cleanup import cleanup_model
 
 from binohm.gen.errors import ModelError
+from binohm.gen.importer.qonnx import import_model
 from binohm.gen.network import Network
-from binohm.gen.qonnx import import_model
 from binohm.sim.datasets import load
 from binohm.sim.golden import forward
 

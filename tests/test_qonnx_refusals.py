@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from onnx_models import Model, signs
 
 from binohm.gen.errors import ModelError
-from binohm.gen.qonnx import import_model
+from binohm.gen.importer.qonnx import import_model
 
 RNG = np.random.default_rng(0)
 SHAPE = (1, 12)

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.exact import Exact, Number, broadcast, combine, magnitude, sign
-from binohm.gen.fold import reaches_zero, threshold
+from binohm.gen.importer.exact import Exact, Number, broadcast, combine, magnitude, sign
+from binohm.gen.importer.fold import reaches_zero, threshold
 
 __all__ = ["Bits", "Pixels", "Signal", "Step", "Sums", "Value"]
 __all__ += ["affine", "apply", "concatenate", "dense", "sign_of"]

@@ -8,9 +8,9 @@ that are not above ``x``.
 from collections.abc import Callable
 from fractions import Fraction
 
-from binohm.gen.exact import Exact, Number, Surd, ceil, floor, round_half_even, sign
-from binohm.gen.moves import Call, Rule, axis_of
-from binohm.gen.signals import Step, Value, affine, apply
+from binohm.gen.importer.exact import Exact, Number, Surd, ceil, floor, round_half_even, sign
+from binohm.gen.importer.moves import Call, Rule, axis_of
+from binohm.gen.importer.signals import Step, Value, affine, apply
 
 __all__ = ["QUANTISERS"]
 

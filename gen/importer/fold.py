@@ -1,8 +1,8 @@
 """Thresholds and scores as integers, with proof.
 
 A layer's integer sum ``s`` meets an affine function with exact coefficients (see
-:mod:`binohm.gen.exact`). Behind a sign it folds to a threshold; behind the last layer the classes
-must be ranked as by ``scale[c] * s[c] + offset[c]``, for which small integers are searched.
+:mod:`binohm.gen.importer.exact`). Behind a sign it folds to a threshold; behind the last layer the
+classes must be ranked as by ``scale[c] * s[c] + offset[c]``, for which small integers are searched.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.exact import Number, Surd, ceil, floor, is_zero, magnitude, scaled, sign
+from binohm.gen.importer.exact import Number, Surd, ceil, floor, is_zero, magnitude, scaled, sign
 from binohm.gen.network import LIMIT
 
 __all__ = ["Ranking", "reaches_zero", "threshold"]

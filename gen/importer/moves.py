@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from binohm.gen.exact import Exact
-from binohm.gen.graph import ELEMENTS, Node
-from binohm.gen.signals import Signal, Value, concatenate
+from binohm.gen.importer.exact import Exact
+from binohm.gen.importer.graph import ELEMENTS, Node
+from binohm.gen.importer.signals import Signal, Value, concatenate
 
 __all__ = ["MOVES", "Call", "Rule", "axis_of"]
 

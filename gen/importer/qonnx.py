@@ -25,7 +25,7 @@ agrees where its arithmetic happens to be exact, as it is for thresholds at whol
 
 The trailing affine function of the scores is dropped where one positive scale and one offset serve
 all classes, and negates the scores where the scale is negative. Otherwise integers are searched
-that are proved to rank the classes alike, see :class:`binohm.gen.fold.Ranking`.
+that are proved to rank the classes alike, see :class:`binohm.gen.importer.fold.Ranking`.
 
 Pixels. A model input of shape (N, C, H, W) belongs to images stored as (H, W, C), or (H, W) if C
 is 1; so does (N, H, W, C) where C is 1 or 3 and the second size is neither. An input of an integer
@@ -42,15 +42,15 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.arithmetic import ARITHMETIC
 from binohm.gen.errors import ModelError
-from binohm.gen.exact import Exact
-from binohm.gen.fold import Ranking
-from binohm.gen.graph import Graph, Node, read_graph, to_array
-from binohm.gen.moves import MOVES, Call, Rule
+from binohm.gen.importer.arithmetic import ARITHMETIC
+from binohm.gen.importer.exact import Exact
+from binohm.gen.importer.fold import Ranking
+from binohm.gen.importer.graph import Graph, Node, read_graph, to_array
+from binohm.gen.importer.moves import MOVES, Call, Rule
+from binohm.gen.importer.quantisers import QUANTISERS
+from binohm.gen.importer.signals import Bits, Pixels, Signal, Sums, Value
 from binohm.gen.network import Dense, Input, Network, Scores
-from binohm.gen.quantisers import QUANTISERS
-from binohm.gen.signals import Bits, Pixels, Signal, Sums, Value
 
 __all__ = ["import_model"]
 

@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.exact import (
+from binohm.gen.importer.exact import (
     Exact,
     Number,
     Surd,
@@ -25,9 +25,9 @@ from binohm.gen.exact import (
     sign,
     square_root,
 )
-from binohm.gen.graph import FLOATS, INTEGERS
-from binohm.gen.moves import Call, Rule, axis_of
-from binohm.gen.signals import Signal, Step, Sums, Value, affine, apply, dense, sign_of
+from binohm.gen.importer.graph import FLOATS, INTEGERS
+from binohm.gen.importer.moves import Call, Rule, axis_of
+from binohm.gen.importer.signals import Signal, Step, Sums, Value, affine, apply, dense, sign_of
 
 __all__ = ["ARITHMETIC"]
 

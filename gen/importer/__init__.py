@@ -1,0 +1,1 @@
+"""Real QONNX and ONNX files to networks, exactly."""
