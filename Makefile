@@ -13,7 +13,7 @@ all: lint test-fast
 
 # What `pip install --group` came with, and what make and the simulators need of the system.
 $(VENV)/made:
-	.ci/tools python c++ iverilog
+	.ci/tools python libpython c++ iverilog
 	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade 'pip>=25.1,<27' && touch $@
 
 $(VENV)/runtime: $(VENV)/made pyproject.toml

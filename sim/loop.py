@@ -78,7 +78,7 @@ def compile_loop(build: Build, *, trace: bool = False) -> Path:
     OutputError
         If the directory cannot be written, or has spaces in its path.
     """
-    require("verilator")
+    require("verilator", cocotb=False)
     build.require_plain_path()
     name, flags = ("trace", [*FLAGS, "--trace-vcd"]) if trace else ("loop", FLAGS)
     if not build.plan.host.scores:  # then they are taken from the last layer's stream

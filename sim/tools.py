@@ -12,6 +12,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from find_libpython import find_libpython
+
 from binohm.gen.errors import ToolError
 
 __all__ = ["SIMULATORS", "environment", "require", "shared_objects"]
@@ -49,8 +51,13 @@ def environment(optimise: str = "-O0") -> dict[str, str]:
     return {"PATH": path, "MAKEFLAGS": quoted}
 
 
-def require(simulator: str) -> None:
+def require(simulator: str, *, cocotb: bool = True) -> None:
     """Check that ``simulator`` and what it compiles with are there.
+
+    Parameters
+    ----------
+    cocotb : bool
+        Python runs inside the simulator, which then loads it as a library.
 
     Raises
     ------
@@ -63,6 +70,11 @@ def require(simulator: str) -> None:
         if shutil.which(tool, path=path) is None:
             cure = CURES[{"vvp": "iverilog"}.get(tool, tool)]
             raise ToolError(f"{simulator} needs {tool}, which is not on PATH: {cure}")
+    if cocotb and find_libpython() is None:
+        raise ToolError(
+            "cocotb needs libpython, which this Python lacks: "
+            f"apt-get install libpython3.{sys.version_info.minor}"
+        )
 
 
 @contextmanager

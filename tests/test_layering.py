@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "hdl": {"amaranth", "binohm.hdl"},
     "gen": {"amaranth", "jinja2", "numpy", "onnx", "pydantic", "rich", "typer",
             "binohm.gen", "binohm.hdl"},
-    "sim": {"cocotb", "cocotb_tools", "numpy", "binohm.sim",
+    "sim": {"cocotb", "cocotb_tools", "find_libpython", "numpy", "binohm.sim",
             "binohm.gen.network", "binohm.gen.plan", "binohm.gen.errors"},
 }  # fmt: skip
 """Beside the standard library. Tests and benchmarks may import anything."""
