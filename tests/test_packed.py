@@ -33,7 +33,7 @@ def test_blocks_and_long_vectors_match_golden(
     rng = np.random.default_rng(3)
     network = random_network(rng, (784, 130, 65, 10), form, groups)
     images = random_images(rng, network, 150)
-    monkeypatch.setattr(packed, "CACHE_WORDS", 1)  # blocks of 64 images: two and a part
+    monkeypatch.setattr(packed, "BLOCK", 64)  # two and a part
     assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
 
 
