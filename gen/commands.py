@@ -391,15 +391,19 @@ def _check(
 ) -> dict[str, Any]:
     """One check, on both simulators if none is named; the memory images are compared once."""
     from binohm.gen.console import status
+    from binohm.gen.cycles import predict
     from binohm.sim.check import check
+    from binohm.sim.directory import open_build
     from binohm.sim.tools import SIMULATORS
 
+    build = open_build(directory)
+    predicted = predict(build.network, build.plan, images=max(1, images)).results
     runs: list[dict[str, Any]] = []
     with status(f"check {directory}") as tell:
         for name in [simulator] if simulator else SIMULATORS:
             result = check(
                 directory, images=images, simulator=name, view=view, seed=seed, progress=tell,
-                image_check=image_check and not runs,
+                image_check=image_check and not runs, cycles=predicted,
             )  # fmt: skip
             runs.append(_check_figures(result))
             if image_check and not result.images:

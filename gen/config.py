@@ -76,7 +76,10 @@ class ArrayConfig(_Section):
         128, "Columns of one array: its outputs; for pcsa, the bits of a word.", "1 to 4096 columns"
     )
     bias_rows: BiasRows = _key(
-        32, "sa: rows beyond `rows`, always on, whose cells hold the thresholds.", "0 to 4096 rows"
+        48,
+        "sa: rows beyond `rows`, always on, whose cells hold the thresholds. The default is four\n"
+        "standard deviations of a random sum of 128 inputs.",
+        "0 to 4096 rows",
     )
     cell: Cell = _key(
         "complementary",

@@ -52,7 +52,7 @@ def test_auto_reads_what_fits_by_sense_amplifier() -> None:
     assert [layer.scores for layer in plan.layers] == [False, False, True]
 
 
-@pytest.mark.parametrize(("theta", "readout"), [(32, "sa"), (-32, "sa"), (33, "adc"), (-33, "adc")])
+@pytest.mark.parametrize(("theta", "readout"), [(48, "sa"), (-48, "sa"), (49, "adc"), (-49, "adc")])
 def test_auto_avoids_sense_amplifiers_for_thresholds_out_of_reach(theta: int, readout: str) -> None:
     assert first(network(64, 3, 2, theta=theta)).array.readout == readout
 
@@ -132,7 +132,7 @@ def test_a_plan_in_full() -> None:
     assert (plan.host.input_bytes, plan.host.output_bytes, plan.host.scores) == (4, 8, True)
     assert [layer.array for layer in plan.layers] == [
         Array("adc", "complementary", 16, 8, 0, 5, 3, 4, 3, 2),
-        Array("sa", "complementary", 16, 8, 32, 0, 2, 5, 4, 2),
+        Array("sa", "complementary", 16, 8, 48, 0, 2, 5, 4, 2),
         Array("pcsa", "complementary", 16, 8, 0, 0, 8, 1, 1, 1),
     ]
     assert [layer.u_range for layer in plan.layers] == [(-80, 80), (0, 1), (0, 4)]
@@ -142,7 +142,7 @@ def test_a_plan_in_full() -> None:
         Image("fc0_t0", "cells", "fc0", 3, 48),
         Image("fc0_t1", "cells", "fc0", 3, 48),
         Image("fc0_threshold", "threshold", "fc0", 3, 18, (8,)),
-        Image("fc1_t0", "cells", "fc1", 4, 160),
+        Image("fc1_t0", "cells", "fc1", 4, 224),
         Image("fc1_flip", "flip", "fc1", 4, 1),
         Image("out_t0", "cells", "out", 16, 8),
         Image("out_affine", "affine", "out", 3, 6, (3, 3)),
@@ -357,9 +357,9 @@ def test_sense_amplifiers_need_all_inputs_in_the_rows() -> None:
 
 
 def test_sense_amplifiers_need_their_thresholds_in_the_bias_rows() -> None:
-    assert refusal(network(64, 3, 2, theta=-33), "layers.fc0.readout=sa") == (
-        "layer fc0: sa with cell complementary: the threshold of output 0 needs 33 bias rows, but "
-        "the array has 32; set layers.fc0.bias_rows = 33 or layers.fc0.readout = adc or pcsa"
+    assert refusal(network(64, 3, 2, theta=-49), "layers.fc0.readout=sa") == (
+        "layer fc0: sa with cell complementary: the threshold of output 0 needs 49 bias rows, but "
+        "the array has 48; set layers.fc0.bias_rows = 49 or layers.fc0.readout = adc or pcsa"
     )
     assert first(network(64, 3, 2, theta=9999), "array.bias_rows=65").array.readout == "sa"
     assert first(network(64, 3, 2, theta=9999), "array.bias_rows=64").array.readout == "adc"
@@ -398,7 +398,7 @@ def test_absurd_sizes_are_refused() -> None:
     )
     keys = ["array.rows=4096", "array.columns=4096"]
     assert refusal(network(*[2] * 18, 2), *keys) == (
-        "layer fc0: 1 of 18 arrays, which have 304218112 cells, more than 268435456; "
+        "layer fc0: 1 of 18 arrays, which have 305332224 cells, more than 268435456; "
         "use arrays nearer to the layers in size"
     )
 
