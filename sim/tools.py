@@ -46,7 +46,8 @@ def environment(optimise: str = "-O0") -> dict[str, str]:
     path = os.environ.get("PATH", "")
     if spec is not None and spec.origin is not None:
         path = f"{Path(spec.origin).parent / 'bin'}{os.pathsep}{path}"
-    made = {**FLAGS, **{f"OPT_{kind}": optimise for kind in ("FAST", "SLOW", "GLOBAL")}}
+    made = {**FLAGS, "PYTHON3": sys.executable}  # the wheel says `python`, which Debian has not
+    made |= {f"OPT_{kind}": optimise for kind in ("FAST", "SLOW", "GLOBAL")}
     quoted = " ".join(f"{key}='{value}'" for key, value in made.items())
     return {"PATH": path, "MAKEFLAGS": quoted}
 

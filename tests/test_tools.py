@@ -37,3 +37,8 @@ def test_cocotb_needs_python_as_a_library(monkeypatch: pytest.MonkeyPatch) -> No
     cure = f"apt-get install libpython3.{sys.version_info.minor}"
     assert refused("icarus") == f"cocotb needs libpython, which this Python lacks: {cure}"
     tools.require("verilator", cocotb=False)
+
+
+def test_verilator_finds_this_python() -> None:
+    """Its makefile says ``python``, which a bare Debian does not have."""
+    assert f"PYTHON3='{sys.executable}'" in tools.environment()["MAKEFLAGS"]
