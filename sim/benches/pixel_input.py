@@ -193,7 +193,7 @@ async def frames_wait_for_enable(dut: Any) -> None:
     sent = {"i": [case.payload(beat) for beat in case.frames(0.2)]}
     cocotb.start_soon(toggle(dut))
     cocotb.start_soon(watch(dut, case))
-    cycles = await record(dut, sent, source_odds=0.8, sink_odds=0.8)
+    cycles = await record(dut, sent, source_odds=0.8, sink_odds=0.8, quiet=300)
     compare(cycles, sent, case.golden)
 
 
