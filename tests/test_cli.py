@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from random_networks import random_network
 
+from binohm.gen import config
 from binohm.gen.__main__ import main
 from binohm.gen.commands import app, train
 from binohm.gen.network import Network
@@ -120,52 +121,34 @@ def test_every_message_is_one_line(binohm: Binohm) -> None:
     assert (status, err) == (2, f"binohm: error: {message}\n")
 
 
-def test_init_writes_what_build_reads(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+def test_init_writes_the_defaults(binohm: Binohm, tmp_path: Path) -> None:
     status, text, err = binohm("init")
     assert (status, err) == (0, "")
     path = tmp_path / "binohm.toml"
     assert binohm("init", "-o", path) == (0, f"{path}\n", "")
     assert path.read_text() == text
+    assert config.load(path) == config.load(None)
     message = f"{path} exists; replace it with --force or choose another -o"
     assert binohm("init", "-o", path) == (2, "", f"binohm: error: {message}\n")
-    assert binohm("build", model, "-c", path, "-o", tmp_path / "out")[0] == 0
 
 
 def test_build_prints_its_report(binohm: Binohm, model: Path, tmp_path: Path) -> None:
-    status, out, _ = binohm("build", model, "-o", tmp_path / "out", "--json")
-    assert status == 0
-    assert json.loads(out) == json.loads((tmp_path / "out" / "report.json").read_text())
-    status, table, _ = binohm("build", model, "-o", tmp_path / "other")
-    assert status == 0
+    status, table, err = binohm("build", model, "-o", tmp_path / "out")
+    assert (status, err) == (0, "")
     assert table.splitlines()[0].strip() == "binohm_small"
-    assert table.splitlines()[-1] == str(tmp_path / "other")
-
-
-def test_build_makes_the_same_bytes(binohm: Binohm, model: Path, tmp_path: Path) -> None:
-    made = []
-    for name in ("one", "two"):
-        assert binohm("build", model, "-o", tmp_path / name)[0] == 0
-        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
-        made.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
-    assert made[0] == made[1]
-    assert not any(str(tmp_path).encode() in content for content in made[0].values())
-
-
-def test_settings_change_the_build(binohm: Binohm, model: Path, tmp_path: Path) -> None:
-    settings = ("--set", "design.name=other", "--set", "array.rows=16", "--set", "array.columns=4")
-    status, out, _ = binohm("build", model, *settings, "-o", tmp_path / "out", "--json")
-    assert status == 0
-    facts = json.loads(out)
-    assert facts["name"] == "other"
-    assert {(array["rows"], array["columns"]) for array in facts["arrays"]} == {(16, 4)}
-    assert (tmp_path / "out" / "rtl" / "binohm_other.v").is_file()
+    assert table.splitlines()[-1] == str(tmp_path / "out")
 
 
 def test_settings_go_over_the_file(binohm: Binohm, model: Path, tmp_path: Path) -> None:
     file = tmp_path / "binohm.toml"
-    file.write_text("[array]\nrows = 16\ncolumns = 4\n")
+    file.write_text("[design]\nname = 'other'\n[array]\nrows = 16\ncolumns = 4\n")
     options = ("-c", file, "--set", "array.rows=32", "-o", tmp_path / "out", "--json")
-    facts = json.loads(binohm("build", model, *options)[1])
+    status, out, err = binohm("build", model, *options)
+    assert (status, err) == (0, "")
+    facts = json.loads(out)
+    assert facts == json.loads((tmp_path / "out" / "report.json").read_text())
+    assert facts["name"] == "other"
+    assert (tmp_path / "out" / "rtl" / "binohm_other.v").is_file()
     assert {(array["rows"], array["columns"]) for array in facts["arrays"]} == {(32, 4)}
     assert facts["config"]["array"]["rows"] == 32
 
@@ -243,6 +226,18 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small(place / "small.npz")
     assert main(["build", str(place / "small.npz"), "-o", str(place / "out")]) == 0
     return place / "out"
+
+
+def test_build_makes_the_same_bytes(
+    binohm: Binohm, once: Path, model: Path, tmp_path: Path
+) -> None:
+    assert binohm("build", model, "-o", tmp_path / "out")[0] == 0
+    made = []
+    for place in (once, tmp_path / "out"):
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        made.append({path.relative_to(place): path.read_bytes() for path in files})
+        assert not any(str(place.parent).encode() in content for content in made[-1].values())
+    assert made[0] == made[1]
 
 
 @pytest.fixture
