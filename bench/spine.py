@@ -28,6 +28,7 @@ from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.sim.check import bench_files
 from binohm.sim.datasets import load as load_data
+from binohm.sim.packed import Packed
 from binohm.sim.run import RunResult, run
 
 Figures = dict[str, tuple[Any, str]]
@@ -52,6 +53,7 @@ def main() -> None:
         figures |= tfc(Path(place))
         figures |= ladder(Path(place))
         figures |= curves(Path(place))
+    figures |= digits()
     figures |= prediction()
     packed = measure_packed()
     figures["packed_vs_qonnx_ratio"] = (packed["packed_vs_qonnx_ratio"], "1")
@@ -76,6 +78,14 @@ def demo() -> Figures:
         begin = time.monotonic()
         subprocess.run(["make", "demo", python], cwd=clone, env=bare, check=True, stdout=sys.stderr)
         return {"demo_s": (round(time.monotonic() - begin, 1), "s")}
+
+
+def digits() -> Figures:
+    """The embedded network on its held-out images."""
+    x, y = load_data("digits")
+    scores = Packed(Network.load(ROOT / "gen" / "data" / "digits.npz")).scores(x)
+    right = int((scores.argmax(axis=1) == y).sum())
+    return {"digits_accuracy": (round(100 * right / len(y), 2), "%")}
 
 
 def tfc(place: Path) -> Figures:

@@ -15,7 +15,9 @@ Arithmetic, for one image of ``uint8`` pixels ``p`` (flattened in C order)::
     prediction = lowest class among the largest scores
 """
 
+import io
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -263,8 +265,13 @@ class Network:
                 arrays[f"{layer.name}.scale"] = layer.scale
                 arrays[f"{layer.name}.offset"] = layer.offset
         text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, network=text, **arrays)
+        with zipfile.ZipFile(path, "w") as file:  # np.savez: other headers on other Pythons
+            for key, array in {"network": text, **arrays}.items():
+                member = zipfile.ZipInfo(f"{key}.npy")
+                member.create_system = 3
+                data = io.BytesIO()
+                np.lib.format.write_array(data, np.asanyarray(array), allow_pickle=False)
+                file.writestr(member, data.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "Network":

@@ -140,7 +140,7 @@ async def record(
     at = _moments(resets, 20 + quiet)
     cycles: list[Cycle] = []
     still = 0
-    while still < QUIET + quiet:
+    while still < QUIET + quiet or len(cycles) <= max(at, default=0):
         await ReadOnly()
         cycles.append(Cycle(bool(dut.rst.value), {p: _sample(dut, p) for p in (*sent, *outputs)}))
         still = 0 if any(port.moved for port in cycles[-1].ports.values()) else still + 1
