@@ -161,7 +161,7 @@ def fill(text: str) -> str:
 
 def pictures() -> Iterator[tuple[Path, str]]:
     """Pictures of the README: what ``binohm report --svg`` draws for the demo."""
-    from binohm.gen.commands import embedded
+    from binohm.gen.actions import embedded
     from binohm.gen.config import load
     from binohm.gen.cycles import predict
     from binohm.gen.mapping import map_network

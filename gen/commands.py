@@ -1,26 +1,21 @@
-"""The commands of ``binohm``, each a thin layer over the function that does the work.
+"""The commands of ``binohm``: what they are called, what they take, what they print.
 
-The only module that imports ``binohm.sim``, and like all imports that take time, inside the
-commands: ``binohm --help`` loads none of them.
+What they do is in :mod:`binohm.gen.actions`. All imports that take time, ``binohm.sim`` among them,
+are inside the commands: ``binohm --help`` loads none of them.
 """
 
-import json
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from binohm.gen.errors import ConfigError, OutputError
+from binohm.gen.errors import ConfigError
 
 if TYPE_CHECKING:
     from binohm.gen.network import Network
-    from binohm.sim.check import CheckResult
 
-__all__ = ["app", "embedded", "train"]
+__all__ = ["app", "train"]
 
 app = typer.Typer(
     add_completion=False,
@@ -53,9 +48,6 @@ Simulator = Annotated[
     Literal["verilator", "icarus"] | None, typer.Option(help="One simulator instead of both.")
 ]
 View = Annotated[Literal["digital"], typer.Option(help="Which implementation of the arrays.")]
-PICTURES = 8
-"""Images that the bench in tb/ shows."""
-
 DATA = "`digits`, `mnist`, `fashion_mnist`, `cifar10`, or an .npz with x (uint8) and y."
 
 
@@ -82,17 +74,18 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Handwritten digits from weights to checked Verilog: build, check, accuracy, report."""
+    from binohm.gen import actions
     from binohm.gen.console import emit, note
     from binohm.gen.summary import print_demo
 
     note(f"1/4 build: the embedded digits network to {output}")
-    _build(embedded("digits"), output, None, [], force=True)
+    actions.build(actions.embedded("digits"), output, None, [], force=True)
     note("2/4 check: every layer against the golden model, on both simulators")
-    checked = _check(output, images=PICTURES)
+    checked = actions.check(output, images=actions.PICTURES)
     note("3/4 run: the held-out digits through the Verilog, compiled")
-    ran = _run(str(output), "digits")
+    ran = actions.run(str(output), "digits")
     note("4/4 report")
-    facts, results = _report(output)
+    facts, results = actions.report(output)
     if as_json:
         emit({**facts, "results": results})
     else:
@@ -169,11 +162,13 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Map a network to arrays and write Verilog, memory images, bench and report."""
+    from binohm.gen import actions
     from binohm.gen.console import emit, status
     from binohm.gen.summary import print_build
 
     with status(f"build {output}"):
-        facts = _build(_load(model), output, config, settings or [], data=data, force=force)
+        network = actions.load_network(model)
+        facts = actions.build(network, output, config, settings or [], data=data, force=force)
     if as_json:
         emit(facts)
     else:
@@ -194,10 +189,11 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Compare the Verilog with the golden model, layer by layer; exit 1 at the first divergence."""
+    from binohm.gen import actions
     from binohm.gen.console import emit
     from binohm.gen.summary import print_check
 
-    figures = _check(directory, images, view, simulator, image_check=image_check, seed=seed)
+    figures = actions.check(directory, images, view, simulator, image_check=image_check, seed=seed)
     if as_json:
         emit(figures)
     else:
@@ -227,10 +223,11 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a whole test set: accuracy, cycles an image; exit 1 if an image differs from golden."""
+    from binohm.gen import actions
     from binohm.gen.console import emit
     from binohm.gen.summary import print_run
 
-    figures = _run(what, data, images, engine, save, processes, seed)
+    figures = actions.run(what, data, images, engine, save, processes, seed)
     if as_json:
         emit(figures)
     else:
@@ -256,11 +253,11 @@ def wave(
     as_json: Json = False,
 ) -> None:
     """Cut a waveform around one image, or around the first divergence that check found."""
+    from binohm.gen import actions
     from binohm.gen.console import emit, status
-    from binohm.sim.datasets import load
     from binohm.sim.wave import wave
 
-    pictures = load(data)[0] if data else None
+    pictures = actions.labelled(data)[0] if data else None
     with status(f"simulate {directory}"):
         path = wave(directory, pictures, image, output or directory / "sim" / "wave.vcd")
     if as_json:
@@ -278,12 +275,13 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Sum a build up, and rebuild its report.html with the results of check and run, if any."""
+    from binohm.gen import actions
     from binohm.gen.console import emit
     from binohm.gen.output import replacing
     from binohm.gen.report import render_svg
     from binohm.gen.summary import print_build, print_check, print_run
 
-    facts, results = _report(directory)
+    facts, results = actions.report(directory)
     if svg is not None:
         with replacing(svg, force=True) as path:
             path.write_text(render_svg(facts), encoding="utf-8")
@@ -328,203 +326,6 @@ def _show_network(network: "Network", output: Path, *, as_json: bool) -> None:
     else:
         print_network(figures)
         print(output)
-
-
-def embedded(name: str) -> "Network":
-    """A network that comes with the package."""
-    from binohm.gen.network import Network
-
-    return Network.load(Path(__file__).parent / "data" / f"{name}.npz")
-
-
-def _load(model: str) -> "Network":
-    """The network that MODEL names."""
-    from binohm.gen.network import Network
-
-    path = Path(model)
-    if model == "digits" and not path.exists():
-        return embedded(model)
-    if path.suffix == ".onnx":
-        from binohm.gen.importer.qonnx import import_model
-
-        return import_model(path)
-    return Network.load(path)
-
-
-def _build(
-    network: "Network",
-    output: Path,
-    config: Path | None,
-    settings: Sequence[str],
-    *,
-    data: str | None = None,
-    force: bool = False,
-) -> dict[str, Any]:
-    from dataclasses import replace
-
-    from binohm.gen.config import load
-    from binohm.gen.cycles import predict
-    from binohm.gen.emit import write_build
-    from binohm.gen.mapping import map_network
-    from binohm.gen.pictures import made_up
-    from binohm.sim.check import bench_files
-    from binohm.sim.datasets import load as load_data
-
-    settled = load(config, settings)
-    network = replace(network, name=settled.design.name or network.name)
-    plan = map_network(network, settled)
-    pictures = load_data(data)[0][:PICTURES] if data else made_up(network.input, PICTURES)
-    bench = bench_files(network, plan, pictures, cycles=predict(network, plan).results)
-    return write_build(
-        output, network, plan, config=settled.model_dump(), bench_files=bench, force=force
-    )
-
-
-def _check(
-    directory: Path,
-    images: int,
-    view: str = "digital",
-    simulator: str | None = None,
-    *,
-    image_check: bool = True,
-    seed: int = 1,
-) -> dict[str, Any]:
-    """One check, on both simulators if none is named; the memory images are compared once."""
-    from binohm.gen.console import status
-    from binohm.gen.cycles import predict
-    from binohm.sim.check import check
-    from binohm.sim.directory import open_build
-    from binohm.sim.tools import SIMULATORS
-
-    build = open_build(directory)
-    predicted = predict(build.network, build.plan, images=max(1, images)).results
-    runs: list[dict[str, Any]] = []
-    with status(f"check {directory}") as tell:
-        for name in [simulator] if simulator else SIMULATORS:
-            result = check(
-                directory, images=images, simulator=name, view=view, seed=seed, progress=tell,
-                image_check=image_check and not runs, cycles=predicted,
-            )  # fmt: skip
-            runs.append(_check_figures(result))
-            if image_check and not result.images:
-                break  # the memory images differ, whatever simulates them
-    figures = {"view": view, "ok": all(run["ok"] for run in runs), "runs": runs}
-    _keep(directory, "check", figures)
-    return figures
-
-
-def _check_figures(result: "CheckResult") -> dict[str, Any]:
-    return {
-        "simulator": result.simulator,
-        "ok": result.ok,
-        "images": result.images,
-        "compared": result.compared,
-        "latency": result.latency,
-        "interval": result.interval,
-        "divergences": [{"text": str(found), **found.facts} for found in result.divergences],
-    }
-
-
-def _run(
-    what: str,
-    data: str,
-    images: int | None = None,
-    engine: Literal["rtl", "packed", "golden"] | None = None,
-    save: Path | None = None,
-    processes: int | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    import os
-    from contextlib import nullcontext
-
-    import numpy as np
-
-    from binohm.gen.console import bar
-    from binohm.gen.output import replacing
-    from binohm.sim.datasets import load
-    from binohm.sim.run import run
-
-    with bar(f"load {data}") as shown:
-        x, y = load(data, progress=lambda _, done, size: shown(done, size))
-    x, y = x[:images], y[:images]
-    with (
-        _on_disk(what) as path,
-        replacing(save, force=True) if save else nullcontext() as beside,
-        bar(f"run {what}") as shown,
-    ):
-        engine = engine or ("rtl" if path.is_dir() else "packed")
-        result = run(
-            path, x, engine=engine, seed=seed, progress=lambda done: shown(done, len(x)),
-            processes=processes or len(os.sched_getaffinity(0)),
-        )  # fmt: skip
-        if beside is not None:
-            with beside.open("wb") as file:
-                np.savez(file, scores=result.scores, predictions=result.predictions)
-    figures = {
-        "engine": engine,
-        "data": data,
-        "images": len(x),
-        "correct": int((result.predictions == y).sum()),
-        "accuracy": float((result.predictions == y).mean()),
-        "mismatches": result.mismatches,
-        "first_mismatch": result.first_mismatch,
-        "latency": result.latency_cycles,
-        "interval": result.interval_cycles,
-        "cycles": sum(result.block_cycles) or None,
-        "seconds": round(result.seconds, 3),
-    }
-    if path.is_dir() and not seed:
-        _keep(path, "run", figures)
-    return figures
-
-
-@contextmanager
-def _on_disk(what: str) -> Iterator[Path]:
-    """A build directory or a network file, made for the moment if ``what`` is another model."""
-    path = Path(what)
-    if path.exists() and path.suffix != ".onnx":
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as place:
-        made = Path(place) / "model.npz"
-        _load(what).save(made)
-        yield made
-
-
-def _report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures and results of a build, with its page written anew."""
-    from binohm.gen.output import replacing
-    from binohm.gen.report import render_html
-
-    facts = _read_json(directory / "report.json")
-    results = {
-        name: _read_json(directory / "sim" / f"{name}.json")
-        for name in ("check", "run")
-        if (directory / "sim" / f"{name}.json").is_file()
-    }
-    with replacing(directory / "report.html", force=True) as path:
-        path.write_text(render_html(facts, results), encoding="utf-8")
-    return facts, results
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise OutputError(
-            f"{path.parent} is not a build directory: no {path.name}; make one with `binohm build`"
-        ) from error
-    except ValueError as error:
-        raise OutputError(f"{path} is damaged; build again") from error
-
-
-def _keep(directory: Path, name: str, figures: Mapping[str, Any]) -> None:
-    """Leave figures where ``binohm report`` finds them."""
-    from binohm.gen.output import replacing
-
-    (directory / "sim").mkdir(exist_ok=True)
-    with replacing(directory / "sim" / f"{name}.json", force=True) as path:
-        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def _fraction(text: str) -> Fraction:

@@ -153,6 +153,13 @@ def test_settings_go_over_the_file(binohm: Binohm, model: Path, tmp_path: Path) 
     assert facts["config"]["array"]["rows"] == 32
 
 
+def test_images_of_the_bench_must_fit(binohm: Binohm, model: Path, tmp_path: Path) -> None:
+    status, out, err = binohm("build", model, "--data", "digits", "-o", tmp_path / "out")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("binohm: error: the network cannot take these images: ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_key_suggests_the_nearest(binohm: Binohm, model: Path, tmp_path: Path) -> None:
     status, out, err = binohm("build", model, "-o", tmp_path / "out", "--set", "array.rws=3")
     assert (status, out) == (2, "")

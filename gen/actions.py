@@ -1,0 +1,207 @@
+"""What the commands do, from arguments to figures; :mod:`binohm.gen.commands` prints them.
+
+Here the generator meets the simulation: with the commands, the only module of ``gen`` that imports
+``binohm.sim``. Importing it takes a while, so the commands import it when they run.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from binohm.gen import config as configuration
+from binohm.gen.console import bar, status
+from binohm.gen.cycles import predict
+from binohm.gen.emit import write_build
+from binohm.gen.errors import OutputError
+from binohm.gen.importer.qonnx import import_model
+from binohm.gen.mapping import map_network
+from binohm.gen.network import Network
+from binohm.gen.output import replacing
+from binohm.gen.pictures import made_up
+from binohm.gen.report import render_html
+from binohm.sim import check as checking
+from binohm.sim import run as running
+from binohm.sim.datasets import Labelled
+from binohm.sim.datasets import load as load_data
+from binohm.sim.directory import open_build
+from binohm.sim.tools import SIMULATORS
+
+__all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
+
+PICTURES = 8
+"""Images that the bench in tb/ shows."""
+
+
+def embedded(name: str) -> Network:
+    """A network that comes with the package."""
+    return Network.load(Path(__file__).parent / "data" / f"{name}.npz")
+
+
+def load_network(model: str) -> Network:
+    """The network that MODEL names: a file, or ``digits``."""
+    path = Path(model)
+    if model == "digits" and not path.exists():
+        return embedded(model)
+    return import_model(path) if path.suffix == ".onnx" else Network.load(path)
+
+
+def labelled(data: str) -> Labelled:
+    """Images and labels of DATA, with a bar while they are downloaded."""
+    with bar(f"load {data}") as shown:
+        return load_data(data, progress=lambda _, done, size: shown(done, size))
+
+
+def build(
+    network: Network,
+    output: Path,
+    config: Path | None,
+    settings: Sequence[str],
+    *,
+    data: str | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Map a network and write its build directory; returns the report."""
+    settled = configuration.load(config, settings)
+    network = replace(network, name=settled.design.name or network.name)
+    plan = map_network(network, settled)
+    pictures = made_up(network.input, PICTURES)
+    if data:
+        pictures = running.fitting(network, labelled(data)[0][:PICTURES])
+    cycles = predict(network, plan).results
+    bench = checking.bench_files(network, plan, pictures, cycles=cycles)
+    return write_build(
+        output, network, plan, config=settled.model_dump(), bench_files=bench, force=force
+    )
+
+
+def check(
+    directory: Path,
+    images: int,
+    view: str = "digital",
+    simulator: str | None = None,
+    *,
+    image_check: bool = True,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """One check, on both simulators if none is named; the memory images are compared once."""
+    found = open_build(directory)
+    predicted = predict(found.network, found.plan, images=max(1, images)).results
+    runs: list[dict[str, Any]] = []
+    with status(f"check {directory}") as tell:
+        for name in [simulator] if simulator else SIMULATORS:
+            result = checking.check(
+                directory, images=images, simulator=name, view=view, seed=seed, progress=tell,
+                image_check=image_check and not runs, cycles=predicted,
+            )  # fmt: skip
+            runs.append(_check_figures(result))
+            if image_check and not result.images:
+                break  # the memory images differ, whatever simulates them
+    figures = {"view": view, "ok": all(run["ok"] for run in runs), "runs": runs}
+    _keep(directory, "check", figures)
+    return figures
+
+
+def _check_figures(result: checking.CheckResult) -> dict[str, Any]:
+    return {
+        "simulator": result.simulator,
+        "ok": result.ok,
+        "images": result.images,
+        "compared": result.compared,
+        "latency": result.latency,
+        "interval": result.interval,
+        "divergences": [{"text": str(found), **found.facts} for found in result.divergences],
+    }
+
+
+def run(
+    what: str,
+    data: str,
+    images: int | None = None,
+    engine: Literal["rtl", "packed", "golden"] | None = None,
+    save: Path | None = None,
+    processes: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Run a data set through a build or a network."""
+    x, y = labelled(data)
+    x, y = x[:images], y[:images]
+    with (
+        _on_disk(what) as path,
+        replacing(save, force=True) if save else nullcontext() as beside,
+        bar(f"run {what}") as shown,
+    ):
+        engine = engine or ("rtl" if path.is_dir() else "packed")
+        result = running.run(
+            path, x, engine=engine, seed=seed, progress=lambda done: shown(done, len(x)),
+            processes=processes or len(os.sched_getaffinity(0)),
+        )  # fmt: skip
+        if beside is not None:
+            with beside.open("wb") as file:
+                np.savez(file, scores=result.scores, predictions=result.predictions)
+    figures = {
+        "engine": engine,
+        "data": data,
+        "images": len(x),
+        "correct": int((result.predictions == y).sum()),
+        "accuracy": float((result.predictions == y).mean()),
+        "mismatches": result.mismatches,
+        "first_mismatch": result.first_mismatch,
+        "latency": result.latency_cycles,
+        "interval": result.interval_cycles,
+        "cycles": sum(result.block_cycles) or None,
+        "seconds": round(result.seconds, 3),
+    }
+    if path.is_dir() and not seed:
+        _keep(path, "run", figures)
+    return figures
+
+
+@contextmanager
+def _on_disk(what: str) -> Iterator[Path]:
+    """A build directory or a network file, made for the moment if ``what`` is another model."""
+    path = Path(what)
+    if path.exists() and path.suffix != ".onnx":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as place:
+        made = Path(place) / "model.npz"
+        load_network(what).save(made)
+        yield made
+
+
+def report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures and results of a build, with its page written anew."""
+    facts = _read_json(directory / "report.json")
+    results = {
+        name: _read_json(directory / "sim" / f"{name}.json")
+        for name in ("check", "run")
+        if (directory / "sim" / f"{name}.json").is_file()
+    }
+    with replacing(directory / "report.html", force=True) as path:
+        path.write_text(render_html(facts, results), encoding="utf-8")
+    return facts, results
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OutputError(
+            f"{path.parent} is not a build directory: no {path.name}; make one with `binohm build`"
+        ) from error
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged; build again") from error
+
+
+def _keep(directory: Path, name: str, figures: Mapping[str, Any]) -> None:
+    """Leave figures where ``binohm report`` finds them."""
+    (directory / "sim").mkdir(exist_ok=True)
+    with replacing(directory / "sim" / f"{name}.json", force=True) as path:
+        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
