@@ -20,16 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from packed import measure as measure_packed
-from results import ROOT, write
+from results import ROOT, read, write
 
 from binohm.gen.config import load
 from binohm.gen.emit import write_build
+from binohm.gen.importer.qonnx import import_model
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.sim.check import bench_files
 from binohm.sim.datasets import load as load_data
 from binohm.sim.packed import Packed
-from binohm.sim.run import RunResult, run
+from binohm.sim.run import Engine, RunResult, run
 
 Figures = dict[str, tuple[Any, str]]
 
@@ -42,21 +43,15 @@ ROWS_64 = ("array.columns=64", "array.bias_rows=48")
 
 
 def main() -> None:
-    """Measure everything, or what is named."""
+    """Measure everything, or what is named; what is not keeps the figures of its last run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--without-demo", action="store_true", help="skip the fresh clone")
-    arguments = parser.parse_args()
-    figures: Figures = {}
-    if not arguments.without_demo:
-        figures |= demo()
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
+    parts = parser.parse_args().parts or list(PARTS)
+    before = (read("spine") or {"figures": {}})["figures"] if len(parts) < len(PARTS) else {}
+    figures: Figures = {key: (old["value"], old["unit"]) for key, old in before.items()}
     with TemporaryDirectory() as place:
-        figures |= tfc(Path(place))
-        figures |= ladder(Path(place))
-        figures |= curves(Path(place))
-    figures |= digits()
-    figures |= prediction()
-    packed = measure_packed()
-    figures["packed_vs_qonnx_ratio"] = (packed["packed_vs_qonnx_ratio"], "1")
+        for part in parts:
+            figures |= PARTS[part](Path(place))
     write("spine", figures, command="make bench-spine", seed=0)
 
 
@@ -65,7 +60,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def demo() -> Figures:
+def demo(_: Path) -> Figures:
     """``make demo`` in a fresh clone, with a bare PATH, an empty home and so an empty cache."""
     say("make demo in a fresh clone")
     with TemporaryDirectory() as place:
@@ -80,7 +75,7 @@ def demo() -> Figures:
         return {"demo_s": (round(time.monotonic() - begin, 1), "s")}
 
 
-def digits() -> Figures:
+def digits(_: Path) -> Figures:
     """The embedded network on its held-out images."""
     x, y = load_data("digits")
     scores = Packed(Network.load(ROOT / "gen" / "data" / "digits.npz")).scores(x)
@@ -89,7 +84,7 @@ def digits() -> Figures:
 
 
 def tfc(place: Path) -> Figures:
-    """Import and build by the command line; every test image through the RTL."""
+    """Import and build by the command line; every test image through the RTL; all engines."""
     say("TFC_1W1A: import, build, run")
     onnx = Path(os.environ["BINOHM_DATA"]) / "models" / "TFC_1W1A.onnx"
     begin = time.monotonic()
@@ -107,22 +102,21 @@ def tfc(place: Path) -> Figures:
         "tfc_rtl_s": (round(time.monotonic() - begin, 1), "s"),
         "tfc_mismatches": (result.mismatches, "1"),
         "tfc_accuracy": (percent(result, y), "%"),
+        **ladder(place / "tfc", x),
     }
 
 
-def ladder(place: Path) -> Figures:
+def ladder(build: Path, x: NDArray[np.uint8]) -> Figures:
     """Images per second of every engine, on the same build, without compilation."""
     say("speed of the engines")
-    x, _ = load_data("mnist")
-    speeds = {}
-    for engine in ("rtl", "golden", "packed"):
-        speeds[engine] = round(len(x) / run(place / "tfc", x, engine=engine).seconds)
+    engines: tuple[Engine, ...] = ("rtl", "golden", "packed")
+    speeds = {engine: round(len(x) / run(build, x, engine=engine).seconds) for engine in engines}
     return {"tfc_images_per_s": (speeds, "1/s")}
 
 
 def curves(place: Path) -> Figures:
     """Interval and latency against columns per cycle, and against the width of the stream."""
-    network = Network.load(place / "tfc.npz")
+    network = import_model(Path(os.environ["BINOHM_DATA"]) / "models" / "TFC_1W1A.onnx")
     x = load_data("mnist")[0][:CURVE_IMAGES]
     by_columns = {str(columns): simulated(place, network, x, columns, 16) for columns in COLUMNS}
     by_bytes = {str(width): simulated(place, network, x, max(COLUMNS), width) for width in BYTES}
@@ -159,7 +153,7 @@ def simulated(
     return result.interval_cycles, result.latency_cycles
 
 
-def prediction() -> Figures:
+def prediction(_: Path) -> Figures:
     """Configurations of the property test in which every predicted cycle was simulated."""
     say("predicted against simulated cycles")
     words = [sys.executable, "-m", "pytest", "-q", "--hypothesis-show-statistics"]
@@ -183,6 +177,22 @@ def command(words: Sequence[object]) -> Any:
     done = subprocess.run([*map(str, words), "--json"], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
+
+def packed(_: Path) -> Figures:
+    """The bit-packed model and the qonnx executor."""
+    measured = measure_packed()
+    names = ("packed_vs_qonnx_ratio", "packed_vs_qonnx_single_ratio")
+    return {name: (measured[name], "1") for name in names}
+
+
+PARTS = {
+    "demo": demo,
+    "tfc": tfc,
+    "curves": curves,
+    "digits": digits,
+    "prediction": prediction,
+    "packed": packed,
+}
 
 if __name__ == "__main__":
     main()

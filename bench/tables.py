@@ -32,7 +32,8 @@ LABELS = {
     "digits_accuracy": "digits: accuracy on the 360 held-out images",
     "prediction_configurations": "configurations with every predicted cycle simulated",
     "prediction_unequal": "of them, with a cycle predicted wrongly",
-    "packed_vs_qonnx_ratio": "bit-packed NumPy against the qonnx executor",
+    "packed_vs_qonnx_ratio": "bit-packed NumPy against the qonnx executor, batches of 1000",
+    "packed_vs_qonnx_single_ratio": "the same, against the executor on the model as exported",
 }
 """Words for figures; others are shown under their name."""
 
