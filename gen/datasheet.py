@@ -35,7 +35,7 @@ __all__ = ["SCHEMA", "Cycles", "Datasheet", "Macro", "Timing", "Write", "digital
 
 SCHEMA = 1
 
-Command = Literal["read", "transposed_read", "set", "reset"]
+Command = Literal["read", "transposed_read", "set", "reset", "verify_set", "verify_reset"]
 Count = Annotated[int, Field(ge=1)]
 Time = Annotated[float, Field(gt=0)]
 

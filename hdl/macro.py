@@ -11,13 +11,22 @@ from binohm.hdl.checks import require_int
 __all__ = ["Command", "MacroPins", "Pin", "macro"]
 
 
-class Command(enum.Enum, shape=2):
-    """What a request asks of the array; pin ``cmd``."""
+class Command(enum.Enum, shape=3):
+    """What a request asks of the array; pin ``cmd``.
+
+    ``SET`` and ``RESET`` give one pulse to a device in each enabled column of row ``row``, bias
+    rows included: device a where ``col_x`` is 1, device b where it is 0. The response is zeros.
+    ``VERIFY_SET`` and ``VERIFY_RESET`` compare the currents of the devices chosen likewise with
+    the levels that a set and a reset must reach: a column answers 1 in its lowest bit if it is
+    enabled and its device passes. A ``1t1r`` row has no device b: nothing is done, and passes.
+    """
 
     READ = 0
     TRANSPOSED_READ = 1
     SET = 2
     RESET = 3
+    VERIFY_SET = 4
+    VERIFY_RESET = 5
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,8 @@ class MacroPins:
     Responses come in order and hold while stalled. Of the request,
 
     - ``cmd`` is a :class:`Command`;
-    - ``row`` names one row (``pcsa``: the stored word to compare; set, reset: the row to write);
+    - ``row`` names one row (``pcsa``: the stored word to compare; set, reset and verify: the row,
+      or bias row, to write);
     - ``x_p``, ``x_n`` drive row ``k`` with +1 or -1, or leave it off if neither is set; bias rows
       come after the rows, and whoever makes the request drives them with +1;
     - ``col_x``, ``col_en`` are the inputs of the columns (``pcsa``) and which columns take part;
@@ -77,7 +87,7 @@ class MacroPins:
         return (
             Pin("clk", "input", 1),
             Pin("rst", "input", 1),
-            Pin("cmd", "input", 2),
+            Pin("cmd", "input", 3),
             Pin("row", "input", range(max(self.lines, 2))[-1].bit_length()),
             Pin("x_p", "input", self.lines),
             Pin("x_n", "input", self.lines),

@@ -164,7 +164,7 @@ def test_pins() -> None:
     assert [(pin.name, pin.direction, pin.width) for pin in PINS.ports] == [
         ("clk", "input", 1),
         ("rst", "input", 1),
-        ("cmd", "input", 2),
+        ("cmd", "input", 3),
         ("row", "input", 3),
         ("x_p", "input", 5),
         ("x_n", "input", 5),

@@ -11,7 +11,7 @@ module binohm_digital_adc #(
 ) (
     input  wire                        clk,
     input  wire                        rst,
-    input  wire [1:0]                  cmd,
+    input  wire [2:0]                  cmd,
     input  wire [ROWS-1:0]             x_p,
     input  wire [ROWS-1:0]             x_n,
     input  wire                        req_valid,

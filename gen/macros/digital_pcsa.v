@@ -13,7 +13,7 @@ module binohm_digital_pcsa #(
 ) (
     input  wire                clk,
     input  wire                rst,
-    input  wire [1:0]          cmd,
+    input  wire [2:0]          cmd,
     input  wire [ROW_BITS-1:0] row,
     input  wire [COLUMNS-1:0]  col_x,
     input  wire [COLUMNS-1:0]  col_en,
@@ -23,7 +23,7 @@ module binohm_digital_pcsa #(
     output reg                 q_valid,
     input  wire                q_ready
 );
-    localparam READ = 2'd0;
+    localparam READ = 3'd0;
 
     reg [COLUMNS-1:0] mem [0:ROWS-1];
     integer i;

@@ -12,7 +12,7 @@ module binohm_digital_sa #(
 ) (
     input  wire                      clk,
     input  wire                      rst,
-    input  wire [1:0]                cmd,
+    input  wire [2:0]                cmd,
     input  wire [ROWS+BIAS_ROWS-1:0] x_p,
     input  wire [ROWS+BIAS_ROWS-1:0] x_n,
     input  wire                      req_valid,

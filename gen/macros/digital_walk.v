@@ -17,7 +17,7 @@ module binohm_digital_walk #(
 ) (
     input  wire                               clk,
     input  wire                               rst,
-    input  wire [1:0]                         cmd,
+    input  wire [2:0]                         cmd,
     input  wire [LINES-1:0]                   x_p,
     input  wire [LINES-1:0]                   x_n,
     input  wire                               req_valid,
@@ -30,7 +30,7 @@ module binohm_digital_walk #(
     output reg  [PER_CYCLE*COLUMN_BITS-1:0]   word,
     input  wire [PER_CYCLE*RESULT_BITS-1:0]   part
 );
-    localparam READ = 2'd0;
+    localparam READ = 3'd0;
     localparam STEPS = (COLUMNS + PER_CYCLE - 1) / PER_CYCLE;
     localparam STEP_BITS = STEPS > 1 ? $clog2(STEPS) : 1;
     localparam integer LAST = STEPS - 1;

@@ -37,7 +37,7 @@ class Request:
         """Fields in the order of the pins."""
         lines, columns = len(self.rows), len(self.columns)
         fields = [
-            (self.cmd, 2),
+            (self.cmd, 3),
             (self.row, row_bits),
             (_bits(self.rows > 0), lines),
             (_bits(self.rows < 0), lines),
@@ -79,7 +79,7 @@ class Case:
             rows[self.rows :] = 1
         enabled = self.rng.random(columns) < self.rng.choice([0.5, 1])
         return Request(
-            cmd=int(self.rng.choice(4, p=[0.85, 0.05, 0.05, 0.05])),
+            cmd=int(self.rng.choice(6, p=[0.85, *[0.03] * 5])),
             row=int(self.rng.integers(self.rows)),
             rows=rows.astype(np.int8),
             columns=np.where(enabled, self.rng.choice([-1, 1], columns), 0).astype(np.int8),
