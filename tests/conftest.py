@@ -1,9 +1,11 @@
 """What tests of components share."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from binohm.gen.verilog import to_verilog
@@ -11,6 +13,12 @@ from binohm.sim.runner import run_bench
 from binohm.sim.tools import SIMULATORS
 
 Bench = Callable[..., None]
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers of the test's own."""
+    return np.random.default_rng(random.Random(request.node.name).getrandbits(32))
 
 
 @pytest.fixture(params=SIMULATORS)
