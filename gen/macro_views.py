@@ -25,7 +25,7 @@ VIEWS = ("digital", "asic", "jitter")
 HERE = Path(__file__).parent / "macros"
 
 USED: dict[str, tuple[str, ...]] = {
-    "sa": ("x_p", "x_n"),
+    "sa": ("x_p", "x_n", "ref_code"),
     "adc": ("x_p", "x_n"),
     "pcsa": ("row", "col_x", "col_en"),
 }
@@ -36,7 +36,8 @@ HANDSHAKE = ("req_valid", "req_ready", "q_valid", "q_ready")
 
 def macro_pins(array: Array) -> MacroPins:
     """The pins of the macros of one kind."""
-    return MacroPins(array.rows, array.bias_rows, array.columns, array.q_bits)
+    ref_bits = array.ref_bits * array.ref_codes
+    return MacroPins(array.rows, array.bias_rows, array.columns, array.q_bits, ref_bits)
 
 
 def render(plan: Plan, view: str) -> str:
@@ -145,8 +146,14 @@ def _parameters(array: Array) -> dict[str, Any]:
     if array.readout == "pcsa":
         row = next(pin for pin in macro_pins(array).ports if pin.name == "row")
         return {**geometry, "ROW_BITS": row.width, "INIT": "INIT"}
-    own = {"BIAS_ROWS": array.bias_rows} if array.readout == "sa" else {"ADC_BITS": array.adc_bits}
+    own = _sense_parameters(array) if array.readout == "sa" else {"ADC_BITS": array.adc_bits}
     return {**geometry, **own, "PER_CYCLE": array.per_cycle, "INIT": "INIT"}
+
+
+def _sense_parameters(array: Array) -> dict[str, Any]:
+    if array.ref_bits:
+        return {"REF_BITS": array.ref_bits, "REF_CODES": array.ref_codes}
+    return {"BIAS_ROWS": array.bias_rows}
 
 
 def _instance(

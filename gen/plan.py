@@ -8,7 +8,8 @@ What a macro computes
 ``sa`` and ``adc`` drive all rows at once. With ``x`` the drive of a row (+1, -1 or 0 for off)
 and ``w`` the cell, a column has the sum ``s = sum(x * w)``; of the ``d`` driven rows, ``m``
 match (``x == w``), so that ``s = 2 * m - d``. ``adc`` returns ``min(m, 2**adc_bits - 1)``; ``sa``
-returns ``s + b + 1/2 > 0`` where ``b`` is the sum of the column's bias cells (-1, 0 or +1).
+returns ``s + b + 1/2 > 0`` where ``b`` is the sum of the column's bias cells (-1, 0 or +1), or the
+reference code of the column in an array that has reference codes instead of bias rows.
 ``pcsa`` reads one row (a word) and returns, for each enabled column, whether input and cell match.
 
 How a layer is read
@@ -27,8 +28,8 @@ input of the layer   cell and readout    driven   relation of ``u`` to ``s = w @
 multi-bit            unipolar drive      true     ``s = u``
 ===================  ==================  =======  ========================================
 
-``sa`` has no ``u``: its bias cells hold ``b = -ceil(theta)`` (bipolar drive) or
-``b = -ceil((theta + sum(w)) / 2)`` (unipolar drive).
+``sa`` has no ``u``: its bias cells, or its reference code, hold ``b = -ceil(theta)`` (bipolar
+drive) or ``b = -ceil((theta + sum(w)) / 2)`` (unipolar drive).
 """
 
 import json
@@ -59,7 +60,7 @@ class Array:
     rows, columns : int
         Logical inputs (``pcsa``: words) and columns.
     bias_rows : int
-        Rows beyond ``rows``, always driven +1. ``sa`` only, else 0.
+        Rows beyond ``rows``, always driven +1. ``sa`` without reference codes only, else 0.
     adc_bits : int
         ``adc`` only, else 0.
     per_cycle : int
@@ -69,6 +70,11 @@ class Array:
         from the cycle after the one in which the previous response was taken, if that is later);
         the next request is accepted in ``t + interval`` at the earliest; and a request is accepted
         no earlier than the cycle in which the response ``outstanding`` requests before was taken.
+    ref_bits : int
+        ``sa``: bits of a signed reference code, which pin ``ref_code`` brings with each request; 0
+        for thresholds in bias rows.
+    ref_per_column : bool
+        Whether each column has a code of its own, column 0 lowest; else one code is for all.
     """
 
     readout: Readout
@@ -81,12 +87,16 @@ class Array:
     latency: int
     interval: int
     outstanding: int
+    ref_bits: int = 0
+    ref_per_column: bool = False
 
     @property
     def name(self) -> str:
         """Suffix of the socket module, such as ``sa_2t2r_128x64_b16_p4``."""
         parts = [self.readout, self.cell, f"{self.rows}x{self.columns}"]
-        if self.readout == "sa":
+        if self.ref_bits:
+            parts.append(f"r{self.ref_bits}{'c' if self.ref_per_column else ''}")
+        elif self.readout == "sa":
             parts.append(f"b{self.bias_rows}")
         if self.readout == "adc":
             parts.append(f"q{self.adc_bits}")
@@ -103,6 +113,11 @@ class Array:
     def q_bits(self) -> int:
         """Width of a response: one bit a column, or ``adc_bits`` a column."""
         return self.columns * max(1, self.adc_bits)
+
+    @property
+    def ref_codes(self) -> int:
+        """Reference codes of a request: none, one, or one a column."""
+        return (self.columns if self.ref_per_column else 1) if self.ref_bits else 0
 
     @property
     def column_bits(self) -> int:
@@ -163,6 +178,8 @@ class Image:
           bit for each bias row that is +1, then a bit for each bias row that is -1. The bias
           ``b`` of a column is in its first ``|b|`` bias rows, all of b's sign. ``pcsa``: word
           ``r`` is row ``r``, bit ``c`` is column ``c``. Unused cells are 0.
+        - ``reference``: a tile with reference codes, ``<tile>_reference``; one word of
+          ``fields[0]`` bits a code, two's complement, that of column 0 lowest, 0 where unused.
         - ``flip``: ``sa``; word ``a`` holds outputs ``a * chunk`` and up, ``groups`` bits each.
         - ``threshold``: word ``a`` holds outputs ``a * chunk`` and up; for each output its groups,
           the first lowest: ``fields[0]`` bits of theta (two's complement, compared ``u >= theta``)
@@ -178,7 +195,7 @@ class Image:
     """
 
     name: str
-    kind: Literal["cells", "flip", "threshold", "affine", "table"]
+    kind: Literal["cells", "reference", "flip", "threshold", "affine", "table"]
     layer: str
     depth: int
     width: int
@@ -320,7 +337,14 @@ class Plan:
 
     def to_json(self) -> str:
         """The text of ``plan.json``."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
+        facts = {"schema": SCHEMA, **asdict(self)}
+        for layer in facts["layers"]:
+            layer["array"] = {
+                key: value
+                for key, value in layer["array"].items()
+                if value or key not in ("ref_bits", "ref_per_column")
+            }
+        return json.dumps(facts, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":

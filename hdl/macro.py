@@ -51,7 +51,8 @@ class MacroPins:
     - ``x_p``, ``x_n`` drive row ``k`` with +1 or -1, or leave it off if neither is set; bias rows
       come after the rows, and whoever makes the request drives them with +1;
     - ``col_x``, ``col_en`` are the inputs of the columns (``pcsa``) and which columns take part;
-    - ``ref_code`` is the common reference code of a macro that has one, else 0.
+    - ``ref_code`` holds the reference codes of a macro that has them, one for all columns or one
+      a column, column 0 lowest; else 0.
 
     ``rst`` is synchronous, active high, and drops requests and responses; it never clears cells.
     Pins that a readout does not need are ignored by it.
@@ -63,18 +64,22 @@ class MacroPins:
     bias_rows : int
     q_bits : int
         Width of a response: ``columns`` times the bits of a column, column 0 lowest.
+    ref_bits : int
+        Bits of all reference codes; without any, the pin has one bit.
     """
 
     rows: int
     bias_rows: int
     columns: int
     q_bits: int
+    ref_bits: int = 0
 
     def __post_init__(self) -> None:
         require_int("rows", self.rows)
         require_int("bias_rows", self.bias_rows, least=0)
         require_int("columns", self.columns)
         require_int("q_bits", self.q_bits)
+        require_int("ref_bits", self.ref_bits, least=0)
 
     @property
     def lines(self) -> int:
@@ -93,7 +98,7 @@ class MacroPins:
             Pin("x_n", "input", self.lines),
             Pin("col_x", "input", self.columns),
             Pin("col_en", "input", self.columns),
-            Pin("ref_code", "input", 1),
+            Pin("ref_code", "input", max(1, self.ref_bits)),
             Pin("req_valid", "input", 1),
             Pin("req_ready", "output", 1),
             Pin("q", "output", self.q_bits),

@@ -15,14 +15,17 @@ def array(
     bias_rows: int = 0,
     adc_bits: int = 0,
     per_cycle: int = 1,
+    ref_bits: int = 0,
+    ref_per_column: bool = False,
 ) -> Array:
     """An array with the datasheet of the digital view."""
     if readout == "pcsa":
         return Array(readout, "2t2r", rows, columns, 0, 0, columns, 1, 1, 1)
     steps = -(-columns // per_cycle)
     return Array(
-        readout, "2t2r", rows, columns, bias_rows, adc_bits, per_cycle, steps + 1, steps, 2
-    )
+        readout, "2t2r", rows, columns, bias_rows, adc_bits, per_cycle, steps + 1, steps, 2,
+        ref_bits, ref_per_column,
+    )  # fmt: skip
 
 
 def plan_of(name: str, arrays: Sequence[Array]) -> Plan:

@@ -31,6 +31,10 @@ FEW = [
     array("adc", 3, 1, adc_bits=4),
     array("pcsa", 8, 65),
     array("pcsa", 1, 1),
+    array("sa", 8, 7, per_cycle=3, ref_bits=5, ref_per_column=True),
+    array("sa", 65, 3, per_cycle=3, ref_bits=4, ref_per_column=True),
+    array("sa", 3, 5, per_cycle=2, ref_bits=2),
+    array("sa", 1, 1, ref_bits=1),
 ]
 
 SIZES = (1, 3, 8, 65)
@@ -45,6 +49,13 @@ SENSE = [
     array("sa", rows, columns, bias_rows=bias, per_cycle=per_cycle(rows, columns))
     for (rows, columns), bias in zip(product(SIZES, SIZES), cycle(range(6)), strict=False)
 ]
+REFER = [
+    array(
+        "sa", rows, columns, per_cycle=per_cycle(rows, columns), ref_bits=bits,
+        ref_per_column=bits % 3 > 0,
+    )
+    for (rows, columns), bits in zip(product(SIZES, SIZES), cycle(range(1, 9)), strict=False)
+]  # fmt: skip
 CONVERT = [
     array("adc", rows, columns, adc_bits=bits, per_cycle=per_cycle(rows, columns))
     for (rows, columns), bits in zip(product(SIZES, SIZES), cycle(range(1, 8)), strict=False)
@@ -67,6 +78,7 @@ class Sockets(wiring.Component):
                 "x_n": pins.lines,
                 "col_x": pins.columns,
                 "col_en": pins.columns,
+                "ref_code": max(1, pins.ref_bits),
             })
             members[f"i{k}"] = In(stream.Signature(request))
             members[f"o{k}"] = Out(stream.Signature(pins.q_bits))
@@ -149,7 +161,9 @@ def test_jitter_changes_no_result(bench: Callable[..., None], tmp_path: Path) ->
 
 
 @slow
-@pytest.mark.parametrize("arrays", [SENSE, CONVERT, COMPARE], ids=["sa", "adc", "pcsa"])
+@pytest.mark.parametrize(
+    "arrays", [SENSE, REFER, CONVERT, COMPARE], ids=["sa", "ref", "adc", "pcsa"]
+)
 def test_digital_view_of_all_sizes(
     bench: Callable[..., None], tmp_path: Path, arrays: Sequence[Array]
 ) -> None:

@@ -21,6 +21,10 @@ ARRAYS = [
     array("adc", 3, 5, adc_bits=4),
     array("pcsa", 65, 3),
     array("pcsa", 1, 1),
+    array("sa", 8, 7, per_cycle=3, ref_bits=5, ref_per_column=True),
+    array("sa", 65, 3, per_cycle=3, ref_bits=4, ref_per_column=True),
+    array("sa", 3, 5, per_cycle=2, ref_bits=2),
+    array("sa", 1, 1, ref_bits=1),
 ]
 PLAN = plan_of("t", ARRAYS)
 MODULE = re.compile(r"^module (\w+)", re.MULTILINE)

@@ -25,6 +25,8 @@ module binohm_digital_adc #(
     wire [ROWS-1:0]               line_p, line_n;
     wire [PER_CYCLE*ROWS-1:0]     word;
     wire [PER_CYCLE*ADC_BITS-1:0] part;
+    wire                          moved;
+    wire unused = &{1'b0, moved};
 
     binohm_digital_walk #(
         .LINES(ROWS), .COLUMNS(COLUMNS), .PER_CYCLE(PER_CYCLE), .COLUMN_BITS(ROWS),
@@ -32,7 +34,7 @@ module binohm_digital_adc #(
     ) walk (
         .clk(clk), .rst(rst), .cmd(cmd), .x_p(x_p), .x_n(x_n),
         .req_valid(req_valid), .req_ready(req_ready), .q(q), .q_valid(q_valid), .q_ready(q_ready),
-        .line_p(line_p), .line_n(line_n), .word(word), .part(part)
+        .line_p(line_p), .line_n(line_n), .word(word), .moved(moved), .part(part)
     );
 
     genvar c;

@@ -7,6 +7,7 @@
 //
 // Cells: one word a step, the first column lowest. INIT names a $readmemh image; "" leaves zeros.
 // `word` holds the word of the current step: it is fetched one cycle ahead, during reset as well.
+// `moved` is high in the last cycle of each step.
 module binohm_digital_walk #(
     parameter LINES = 1,
     parameter COLUMNS = 1,
@@ -28,6 +29,7 @@ module binohm_digital_walk #(
     output reg  [LINES-1:0]                   line_p,
     output reg  [LINES-1:0]                   line_n,
     output reg  [PER_CYCLE*COLUMN_BITS-1:0]   word,
+    output wire                               moved,
     input  wire [PER_CYCLE*RESULT_BITS-1:0]   part
 );
     localparam READ = 3'd0;
@@ -46,9 +48,9 @@ module binohm_digital_walk #(
     reg                  reads;  // any other command gives zeros
     reg  [STEP_BITS-1:0] step;
     wire                 last = step == LAST[STEP_BITS-1:0];
-    wire                 moved = busy & (~last | ~q_valid | q_ready);
     wire                 finished = moved & last;
     wire                 accepted = req_valid & req_ready;
+    assign moved = busy & (~last | ~q_valid | q_ready);
     assign req_ready = ~busy | finished;
 
     wire [STEP_BITS-1:0] following =

@@ -26,12 +26,17 @@ Signs = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Request:
-    """What one request drives: rows or columns, each -1, +1 or 0 for off or disabled."""
+    """What one request drives: rows or columns, each -1, +1 or 0 for off or disabled.
+
+    ``codes`` are the reference codes, one for all columns or one a column.
+    """
 
     cmd: int
     row: int
     rows: Signs
     columns: Signs
+    codes: tuple[int, ...] = ()
+    code_bits: int = 1
 
     def payload(self, row_bits: int) -> int:
         """Fields in the order of the pins."""
@@ -43,6 +48,7 @@ class Request:
             (_bits(self.rows < 0), lines),
             (_bits(self.columns > 0), columns),
             (_bits(self.columns != 0), columns),
+            (pack(self.codes, self.code_bits), self.code_bits * max(1, len(self.codes))),
         ]
         word, position = 0, 0
         for value, bits in fields:
@@ -58,6 +64,8 @@ class Case:
         self.readout: str = array["readout"]
         self.rows: int = array["rows"]
         self.bits: int = max(1, array["adc_bits"])
+        self.code_bits: int = array["ref_bits"]
+        self.per_column: bool = array["ref_per_column"]
         self.latency: int = array["latency"]
         self.interval: int = array["interval"]
         self.outstanding: int = array["outstanding"]
@@ -83,7 +91,18 @@ class Case:
             row=int(self.rng.integers(self.rows)),
             rows=rows.astype(np.int8),
             columns=np.where(enabled, self.rng.choice([-1, 1], columns), 0).astype(np.int8),
+            codes=self._codes(columns),
+            code_bits=max(1, self.code_bits),
         )
+
+    def _codes(self, columns: int) -> tuple[int, ...]:
+        """Reference codes: of any size, or small enough to matter."""
+        if not self.code_bits:
+            return ()
+        most = 1 << (self.code_bits - 1)
+        reach = most if self.rng.random() < 0.3 else min(most, 3)
+        codes = self.rng.integers(-reach, reach, columns if self.per_column else 1)
+        return tuple(int(code) for code in codes)
 
     def answer(self, request: Request) -> int:
         """Sums in integers; the half step keeps the sense amplifiers from a tie."""
@@ -94,7 +113,7 @@ class Case:
             return _bits(request.columns * cells[request.row] > 0)
         sums = request.rows @ cells
         if self.readout == "sa":
-            return _bits(2 * sums + 1 > 0)
+            return _bits(2 * (sums + (np.array(request.codes) if request.codes else 0)) + 1 > 0)
         matches = (sums + np.count_nonzero(request.rows)) // 2
         return pack(np.minimum(matches, (1 << self.bits) - 1), self.bits)
 
