@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
 from onnx_models import Model, execute
@@ -113,18 +113,21 @@ def test_every_form_of_input(form: str, tmp_path: Path, rng: np.random.Generator
     assert (network.input.bits, network.input.bipolar) == (planes, bipolar)
 
 
+@pytest.mark.parametrize(
+    "mode", ["ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN", "half_even"]
+)
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    st.sampled_from(["ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN", "half_even"]),
-    st.integers(1, 8),
-    st.booleans(),
-    st.booleans(),
-    st.sampled_from([1.0, 2.0, 16.0, 24.0, 32.0, 64.0]),
-    st.integers(-260, 20),
-    st.sampled_from([0.0, 1.0, -3.0, 0.5]),
+    bits=st.integers(1, 8),
+    signed=st.booleans(),
+    narrow=st.booleans(),
+    scale=st.sampled_from([1.0, 2.0, 16.0, 24.0, 32.0, 64.0]),
+    shift=st.integers(-260, 20),
+    zero=st.sampled_from([0.0, 1.0, -3.0, 0.5]),
 )
+@example(bits=5, signed=True, narrow=False, scale=24.0, shift=-120, zero=0.0)
 def test_quantised_pixels_equal_those_of_the_qonnx_function(
     tmp_path: Path,
     mode: str,
