@@ -3,13 +3,13 @@
 import zlib
 from itertools import pairwise
 
+from binohm.gen.macro_views import macro_pins
 from binohm.gen.mapping import pixel_form
 from binohm.gen.network import Network
 from binohm.gen.plan import LayerPlan, Plan
 from binohm.gen.verilog import to_verilog
 from binohm.hdl.layer import Layer, LayerSpec, TileSpec
 from binohm.hdl.library import Library
-from binohm.hdl.macro import MacroPins
 from binohm.hdl.pipeline import Pipeline, PixelSpec
 
 __all__ = ["build_id", "modules"]
@@ -68,7 +68,9 @@ def _layer_spec(
 ) -> LayerSpec:
     array = layer.array
     rom = next(
-        image for image in plan.images if image.layer == layer.name and image.kind != "cells"
+        image
+        for image in plan.images
+        if image.layer == layer.name and image.kind not in ("cells", "reference")
     )
     return LayerSpec(
         readout=array.readout,
@@ -82,7 +84,7 @@ def _layer_spec(
         sum_range=sum_range,
         count=count,
         socket=f"binohm_{plan.name}_{array.name}",
-        pins=MacroPins(array.rows, array.bias_rows, array.columns, array.q_bits),
+        pins=macro_pins(array),
         outstanding=array.outstanding,
         adc_bits=array.adc_bits,
         tiles=tuple(
@@ -93,6 +95,7 @@ def _layer_spec(
                 tile.group,
                 tile.inputs,
                 (tile.outputs[0], tile.outputs[1]),
+                f"mem/{tile.name}_reference.hex" if array.ref_bits else "",
             )
             for tile in layer.tiles
         ),

@@ -44,6 +44,7 @@ MAX_COUNT = 1 << 20
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 BiasRows = Annotated[int, Field(ge=0, le=MAX_SIDE)]
+RefBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length() + 1)]
 AdcBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length())]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Bytes = Annotated[int, Field(ge=1, le=64)]
@@ -80,6 +81,24 @@ class ArrayConfig(_Section):
         "sa: rows beyond `rows`, always on, whose cells hold the thresholds. The default is four\n"
         "standard deviations of a random sum of 128 inputs.",
         "0 to 4096 rows",
+    )
+    threshold: Literal["bias", "reference"] = _key(
+        "bias",
+        "sa: where the thresholds are: in bias rows, or in a reference code that the layer gives\n"
+        "the array with each read. An array with reference codes has no bias rows.",
+        '"bias" or "reference"',
+    )
+    reference_bits: RefBits | Auto = _key(
+        "auto",
+        "sa: bits of a signed reference code. auto: as many as any threshold of `rows` inputs\n"
+        "needs.",
+        '"auto" or 1 to 14 bits',
+    )
+    reference_per_column: bool = _key(
+        False,
+        "sa: whether each column has a reference code of its own. Else all columns of an array\n"
+        "share one, and must have equal thresholds.",
+        "true or false",
     )
     cell: Cell = _key(
         "complementary",

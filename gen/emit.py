@@ -49,6 +49,7 @@ def write_build(
     *,
     config: Mapping[str, Any],
     bench_files: Mapping[str, bytes],
+    device: Mapping[str, str] | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
     """Write everything ``binohm build`` promises and return the report.
@@ -63,6 +64,8 @@ def write_build(
         The configuration in full, for the report.
     bench_files : mapping of str to bytes
         What goes under ``tb/``.
+    device : mapping of str to str, optional
+        Text of the device map of every tile, by its name.
 
     Raises
     ------
@@ -76,6 +79,8 @@ def write_build(
         _write_lists(target, plan, rtl)
         for name, text in images.render(network, plan).items():
             _write(target / "mem" / f"{name}.hex", text)
+        for name, text in (device or {}).items():
+            _write(target / "device" / f"{name}.hex", text)
         for name, content in bench_files.items():
             path = target / "tb" / name
             path.parent.mkdir(parents=True, exist_ok=True)

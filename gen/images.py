@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from binohm.gen.combinations import kinds
 from binohm.gen.network import Dense, Network, Scores
 from binohm.gen.periphery import affine, bias, thresholds
-from binohm.gen.plan import LayerPlan, Plan, Tile
+from binohm.gen.plan import Array, LayerPlan, Plan, Tile
 
 __all__ = ["render"]
 
@@ -54,12 +54,16 @@ def _layer(
     biases = None
     if isinstance(layer, Dense) and plan.array.readout == "sa":
         biases = bias(layer, plan.drive)
+    codes = plan.array.ref_bits > 0
     yield _periphery(plan), _chunks(_parameters(network, index, plan, fields), plan)
     for tile in plan.tiles:
         if plan.array.readout == "pcsa":
             yield tile.name, _words(layer.weights, plan, tile)
         else:
-            yield tile.name, _columns(layer.weights, biases, plan, tile)
+            yield tile.name, _columns(layer.weights, None if codes else biases, plan, tile)
+        if codes:
+            assert biases is not None
+            yield f"{tile.name}_reference", _codes(biases, plan.array, tile)
 
 
 def _parameters(network: Network, index: int, plan: LayerPlan, fields: tuple[int, ...]) -> Bits:
@@ -94,6 +98,14 @@ def _columns(weights: NDArray[np.int8], biases: Ints | None, plan: LayerPlan, ti
         rows = np.arange(array.bias_rows)
         bits[: block.shape[0], array.rows :] = np.concatenate([rows < own, rows < -own], axis=1)
     return bits.reshape(array.depth, array.word_bits)
+
+
+def _codes(biases: Ints, array: Array, tile: Tile) -> Bits:
+    """The word of a tile's reference codes."""
+    own = biases[tile.group, slice(*tile.outputs)][: array.ref_codes]
+    codes = np.zeros(array.ref_codes, np.int64)
+    codes[: own.size] = own
+    return _fields(codes, array.ref_bits).reshape(1, -1)
 
 
 def _words(weights: NDArray[np.int8], plan: LayerPlan, tile: Tile) -> Bits:

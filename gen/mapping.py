@@ -3,7 +3,8 @@
 :func:`map_network` is pure and deterministic. Its choices, layer by layer:
 
 - *Readout*, where it is ``auto``: ``sa`` if :mod:`binohm.gen.combinations` allows it, the inputs of
-  every group fit the rows and every threshold the bias rows; else ``adc``. ``pcsa`` by request.
+  every group fit the rows and every threshold the bias rows or the reference codes; else ``adc``.
+  ``pcsa`` by request.
 - *Tiles*: ``sa`` and ``adc`` cut the inputs of each group at multiples of the rows (``sa`` into one
   part) and the outputs at multiples of the columns. ``pcsa`` gives each engine ``slices_per_read``
   arrays, whose rows hold the words of every ``engines``-th output.
@@ -36,7 +37,7 @@ from binohm.gen.combinations import (
 )
 from binohm.gen.config import MAX_SIDE, ArrayConfig, Config
 from binohm.gen.errors import CapacityError, ConfigError, ModelError
-from binohm.gen.network import Dense, Input, Network, Scores
+from binohm.gen.network import Dense, Input, Ints, Network, Scores
 from binohm.gen.parallelism import columns, engines
 from binohm.gen.periphery import affine, bias, signed_bits, u_range
 from binohm.gen.plan import Array, Cell, Host, Image, LayerPlan, Plan, Readout, Tile
@@ -150,17 +151,20 @@ def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _De
         return _Design(layer, inputs, how, array, planes, magnitude, chunk, width, parts)
     per_cycle, chunk = columns(layer, config, len(planes), goal)
     steps = -(-config.columns // per_cycle)
+    ref_bits = _reference_bits(config) if readout == "sa" else 0
     array = Array(
         readout=readout,
         cell=config.cell,
         rows=config.rows,
         columns=config.columns,
-        bias_rows=config.bias_rows if readout == "sa" else 0,
+        bias_rows=config.bias_rows if readout == "sa" and not ref_bits else 0,
         adc_bits=_adc_bits(layer.name, config) if readout == "adc" else 0,
         per_cycle=per_cycle,
         latency=steps + 1,
         interval=steps,
         outstanding=2,
+        ref_bits=ref_bits,
+        ref_per_column=ref_bits > 0 and config.reference_per_column,
     )
     parts = tuple(_cut(start, stop, config.rows) for start, stop in pairwise(_bounds(layer)))
     return _Design(layer, inputs, how, array, planes, magnitude, chunk, 1, parts)
@@ -211,6 +215,8 @@ def _sa_limits(layer: Dense, config: ArrayConfig) -> tuple[str | None, str | Non
         return f"{who} has {need} inputs, but the array has {config.rows} rows", setting
     how = legal("sa", config.cell, "signs", "hidden")
     assert how is not None
+    if config.threshold == "reference":
+        return _reference_limits(layer, bias(layer, how.drive), config)
     reach = np.abs(bias(layer, how.drive))
     need = int(reach.max())
     if need > config.bias_rows:
@@ -220,6 +226,43 @@ def _sa_limits(layer: Dense, config: ArrayConfig) -> tuple[str | None, str | Non
             f"the threshold of output {output} needs {need} bias rows, "
             f"but the array has {config.bias_rows}"
         ), setting
+    return None, None
+
+
+def _reference_bits(config: ArrayConfig) -> int:
+    """Bits of a reference code, 0 if the thresholds are elsewhere."""
+    if config.threshold != "reference":
+        return 0
+    if config.reference_bits == "auto":
+        return signed_bits(-config.rows - 1, config.rows)
+    return int(config.reference_bits)
+
+
+def _reference_limits(
+    layer: Dense, codes: Ints, config: ArrayConfig
+) -> tuple[str | None, str | None]:
+    """Why reference codes of shape (groups, outputs) cannot be had, and what would help."""
+    bits = _reference_bits(config)
+    ends = int(codes.min()), int(codes.max())
+    need = signed_bits(*ends)
+    if need > bits:
+        far = ends[0] if signed_bits(ends[0], 0) == need else ends[1]
+        output = int(np.argwhere(codes == far)[0][1])
+        return (
+            f"the threshold of output {output} needs {need} bits of reference code, but the array "
+            f"has {bits}"
+        ), f"reference_bits = {need}"
+    if config.reference_per_column:
+        return None, None
+    across = _cut(0, layer.outputs, config.columns)
+    for number, (own, (start, stop)) in enumerate(product(codes, across)):
+        other = np.flatnonzero(own[start:stop] != own[start])
+        if other.size:
+            output = start + int(other[0])
+            return (
+                f"tile {layer.name}_t{number} has one reference code for all columns, but outputs "
+                f"{start} and {output} have thresholds {-own[start]} and {-own[output]}"
+            ), f"reference_per_column = true or layers.{layer.name}.threshold = bias"
     return None, None
 
 
@@ -311,8 +354,13 @@ def _engine_places(design: _Design) -> Iterator[Place]:
 
 def _images(design: _Design, plan: LayerPlan) -> Iterator[Image]:
     name, array, lanes = plan.name, plan.array, plan.chunk * plan.groups
+    bits = array.ref_bits
     for tile in plan.tiles:
         yield Image(tile.name, "cells", name, array.depth, array.word_bits)
+        if bits:
+            yield Image(
+                f"{tile.name}_reference", "reference", name, 1, bits * array.ref_codes, (bits,)
+            )
     if isinstance(design.layer, Scores):
         fields = _score_bits(design.layer, design.inputs, plan)
         yield Image(f"{name}_affine", "affine", name, plan.chunks, lanes * sum(fields), fields)

@@ -194,7 +194,7 @@ def _blocks(layer: LayerPlan, per_row: np.ndarray[Any, Any]) -> list[list[int]]:
 
 
 def _rom_bits(plan: Plan) -> dict[str, int]:
-    kinds = ("cells", "flip", "threshold", "affine", "table")
+    kinds = ("cells", "reference", "flip", "threshold", "affine", "table")
     bits = dict.fromkeys(kinds, 0)
     for image in plan.images:
         bits[image.kind] += image.depth * image.width

@@ -27,7 +27,10 @@ __all__ = ["Layer", "LayerSpec", "TileSpec"]
 
 @dataclass(frozen=True)
 class TileSpec:
-    """One macro: instance name, image, identity, and which part of the layer it serves."""
+    """One macro: instance name, image, identity, and which part of the layer it serves.
+
+    ``reference_image`` holds the reference codes of an array that has them.
+    """
 
     name: str
     image: str
@@ -35,6 +38,7 @@ class TileSpec:
     group: int
     inputs: tuple[int, int]
     outputs: tuple[int, int]
+    reference_image: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,12 +162,15 @@ class Layer(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), drive.i)
         rows, bias = spec.pins.rows, spec.pins.bias_rows
 
+        codes = {tile.name: self._codes(m, tile) for tile in spec.tiles if tile.reference_image}
+
         def request(tile: TileSpec) -> dict[str, Value]:
             start, stop = tile.inputs
             idle = Const(0, rows - (stop - start))
             return {
                 "x_p": Cat(drive.o.p.x_p[start:stop], idle, Const((1 << bias) - 1, bias)),
                 "x_n": Cat(drive.o.p.x_n[start:stop], idle, Const(0, bias)),
+                **({"ref_code": codes[tile.name]} if codes else {}),
             }
 
         q, taken = self._sockets(m, drive.o, request)
@@ -338,6 +345,20 @@ class Layer(wiring.Component):
             wiring.connect(m, chunks, gather.i)
             chunks = gather.o
         wiring.connect(m, chunks, wiring.flipped(self.o))
+
+    def _codes(self, m: Module, tile: TileSpec) -> Signal:
+        """The reference codes of one tile, there from the first clock edge on."""
+        codes = Signal(self.spec.pins.ref_bits, name=f"{tile.name}_codes")
+        m.submodules[f"{tile.name}_reference"] = Instance(
+            f"{self.library.prefix}_rom",
+            p_WIDTH=len(codes),
+            p_DEPTH=1,
+            p_INIT=tile.reference_image,
+            i_clk=ClockSignal(),
+            i_addr=Const(0, 1),
+            o_data=codes,
+        )
+        return codes
 
     def _rom(self, m: Module, reader) -> None:
         """The memory of flips, thresholds or affines that ``reader`` walks through."""

@@ -130,6 +130,11 @@ def _compare(
         tile = next(tile for tile in part.tiles if tile.name == image.name)
         yield from _compare_cells(bits, tile, layer, part, homes[image.layer])
         return
+    if image.kind == "reference":
+        assert isinstance(layer, Dense)
+        tile = next(tile for tile in part.tiles if f"{tile.name}_reference" == image.name)
+        yield from _compare_codes(bits[0], tile, layer, part)
+        return
     lanes = bits.reshape(part.chunks * part.chunk, -1)
     used, unused = lanes[: part.outputs], lanes[part.outputs :]
     if image.kind == "affine":
@@ -225,16 +230,8 @@ def _compare_bias(bits: Bits, tile: Tile, layer: Dense | Scores, part: LayerPlan
     """
     assert isinstance(layer, Dense)
     start, stop, _ = tile.outputs
-    cells = layer.weights[start:stop, tile.inputs[0] : tile.inputs[1]].astype(np.int64)
-    theta, total = layer.theta[tile.group, start:stop], cells.sum(axis=1)
-    if part.drive == "bipolar":
-        reach = np.full(len(theta), cells.shape[1])
-        first = _first(lambda v: v >= theta, -reach, reach)
-    else:
-        low, high = -(cells < 0).sum(axis=1), (cells > 0).sum(axis=1)
-        first = _first(lambda v: 2 * v - total >= theta, low, high)
     bias = np.zeros(part.array.columns, np.int64)
-    bias[: stop - start] = -first
+    bias[: stop - start] = -_decisive(tile, layer, part)
     rows = np.arange(part.array.bias_rows)[:, None]
     expected = np.where(rows < np.abs(bias), np.sign(bias), 0)
     plus, minus = np.split(bits.astype(np.int64), 2)
@@ -254,6 +251,38 @@ def _compare_bias(bits: Bits, tile: Tile, layer: Dense | Scores, part: LayerPlan
         text += f" (output {start + column}, bias {bias[column]:+d})"
         facts["output"] = start + column
     yield Divergence(text, {**facts, "expected": wanted, "found": found}), len(wrong)
+
+
+def _compare_codes(bits: Bits, tile: Tile, layer: Dense, part: LayerPlan) -> Differences:
+    """Reference codes ``c`` of the columns: ``v + c >= 0`` must be the network's decision."""
+    start, stop, _ = tile.outputs
+    found = _integers(bits.reshape(-1, part.array.ref_bits))
+    found = np.broadcast_to(found, part.array.columns) if found.size == 1 else found
+    used = np.arange(part.array.columns) < stop - start
+    expected = np.zeros(part.array.columns, np.int64)
+    expected[used] = -_decisive(tile, layer, part)
+    wrong = np.flatnonzero((found != expected) & (used | part.array.ref_per_column))
+    if not wrong.size:
+        return
+    column = int(wrong[0])
+    got, wanted = int(found[column]), int(expected[column])
+    where = f" (output {start + column})" if column < stop - start else ""
+    text = f"{tile.name} column {column}: image has reference code {got}, the plan {wanted}{where}"
+    facts = _facts(tile, part, column=column, expected=wanted, found=got)
+    facts["file"] = f"mem/{tile.name}_reference.hex"
+    yield Divergence(text, facts), len(wrong) if part.array.ref_per_column else 1
+
+
+def _decisive(tile: Tile, layer: Dense, part: LayerPlan) -> Ints:
+    """Smallest sum of each used column at which the network decides for 1."""
+    start, stop, _ = tile.outputs
+    cells = layer.weights[start:stop, tile.inputs[0] : tile.inputs[1]].astype(np.int64)
+    theta, total = layer.theta[tile.group, start:stop], cells.sum(axis=1)
+    if part.drive == "bipolar":
+        reach = np.full(len(theta), cells.shape[1])
+        return _first(lambda v: v >= theta, -reach, reach)
+    low, high = -(cells < 0).sum(axis=1), (cells > 0).sum(axis=1)
+    return _first(lambda v: 2 * v - total >= theta, low, high)
 
 
 def _compare_thresholds(

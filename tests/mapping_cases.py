@@ -75,6 +75,8 @@ def array_configs(draw: st.DrawFn, network: Network, index: int) -> ArrayConfig:
     if readout == "sa":
         keys["rows"] = draw(st.sampled_from((layer.inputs, layer.inputs + 3)))
         keys["bias_rows"] = draw(st.sampled_from((layer.inputs + 1, layer.inputs + 7)))
+        if draw(st.booleans()):
+            keys |= {"threshold": "reference", "reference_per_column": True}
     elif readout == "adc":
         keys["rows"] = draw(st.sampled_from((1, 2, 5, 16, 40)))
         if draw(st.booleans()):

@@ -83,8 +83,15 @@ def _layer(
 ) -> Ints:
     count = len(planes[0])
     contents = {tile.name: cells(images[tile.name], layer.array) for tile in layer.tiles}
+    if layer.array.ref_bits:
+        for tile in layer.tiles:
+            (word,) = images[f"{tile.name}_reference"]
+            codes = np.array_split(word, layer.array.ref_codes)
+            contents[tile.name].bias[:] = [signed(code.tolist()) for code in codes]
     (beside,) = (
-        image for image in plan.images if image.layer == layer.name and image.kind != "cells"
+        image
+        for image in plan.images
+        if image.layer == layer.name and image.kind not in ("cells", "reference")
     )
     lanes = [lane for word in images[beside.name] for lane in np.array_split(word, layer.chunk)]
     assert not any(bit for lane in lanes[layer.outputs :] for bit in lane)

@@ -23,6 +23,7 @@ from binohm.sim.tools import environment
 MIXES = {
     "sense": ("step", 1, ["array.bias_rows=65"]),
     "votes": ("step", 3, ["array.bias_rows=65", "array.rows=32"]),
+    "codes": ("step", 1, ["array.threshold=reference", "array.reference_per_column=true"]),
     "sums": ("signed", 1, ["array.readout=adc", "array.rows=16", "array.columns=8"]),
     "ports": ("step", 1, ["array.readout=adc", "array.cell=2t2r", "goal.interval=64"]),
     "words": ("unsigned", 1, ["array.readout=pcsa", "array.columns=8", "goal.interval=99"]),

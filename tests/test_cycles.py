@@ -28,6 +28,8 @@ FRAMES = 12
 SETTINGS = {
     "array.cell": ("complementary", "2t2r", "1t1r"),
     "array.readout": ("auto", "adc", "pcsa"),
+    "array.threshold": ("bias", "reference"),
+    "array.reference_per_column": (True, True, False),
     "array.rows": (1, 3, 8, 65, 128),
     "array.columns": (1, 3, 8, 65),
     "array.columns_per_cycle": ("auto", 1, 2, 5, 64),

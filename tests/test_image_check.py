@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,22 @@ CASES: dict[str, tuple[str, int, dict[str, object]]] = {
     "sa": ("step", 1, {"readout": "auto", "rows": 65}),
     "sa split": ("step", 3, {"readout": "auto", "rows": 65, "columns_per_cycle": 2}),
     "sa unipolar": ("step", 1, {"readout": "auto", "rows": 65, "cell": "2t2r"}),
+    "sa codes": (
+        "step",
+        3,
+        {"readout": "auto", "rows": 65, "threshold": "reference", "reference_per_column": True},
+    ),
+    "sa codes unipolar": (
+        "step",
+        1,
+        {
+            "readout": "auto",
+            "rows": 65,
+            "cell": "1t1r",
+            "threshold": "reference",
+            "reference_per_column": True,
+        },
+    ),
     "adc": ("step", 1, {"readout": "adc", "columns_per_cycle": 3}),
     "adc unipolar": ("inverted", 1, {"readout": "adc", "cell": "1t1r"}),
     "adc split": ("step", 3, {"readout": "adc", "columns": 7}),
@@ -134,6 +151,37 @@ def test_a_bias_cell_is_named(written: Written) -> None:
         f"{tile.name} bias row 0 column {output - tile.outputs[0]}: image has +0, the plan +1 "
         f"(output {output}, bias {bias:+d})"
     )
+
+
+def test_a_reference_code_is_named(written: Written) -> None:
+    directory, network, plan = written("sa codes")
+    layer = plan.layers[0]
+    tile = layer.tiles[-1]
+    column = tile.outputs[1] - tile.outputs[0] - 1
+    output, bits = tile.outputs[0] + column, layer.array.ref_bits
+    flip(directory / "mem" / f"{tile.name}_reference.hex", 0, column * bits)
+    (found,) = check_images(directory, network, plan)
+    code = -int(network.layers[0].theta[tile.group, output])
+    assert str(found) == (
+        f"{tile.name} column {column}: image has reference code {code ^ 1}, the plan {code} "
+        f"(output {output})"
+    )
+
+
+def test_a_common_reference_code_is_named(tmp_path: Path) -> None:
+    network = random_network(np.random.default_rng(5), (8, 6, 2), "step")
+    layer = network.layers[0]
+    layer = replace(layer, theta=np.full_like(layer.theta, 2))
+    network = replace(network, layers=(layer, network.layers[1]))
+    array = {"columns": 4, "threshold": "reference"}
+    plan = map_network(network, Config.model_validate({"array": array}))
+    (tmp_path / "mem").mkdir()
+    for name, text in render(network, plan).items():
+        (tmp_path / "mem" / f"{name}.hex").write_text(text)
+    assert check_images(tmp_path, network, plan) == []
+    flip(tmp_path / "mem" / "fc0_t1_reference.hex", 0, 2)
+    (found,) = check_images(tmp_path, network, plan)
+    assert str(found) == ("fc0_t1 column 0: image has reference code -6, the plan -2 (output 4)")
 
 
 def test_a_bias_cell_cannot_be_two_things(written: Written) -> None:

@@ -365,6 +365,49 @@ def test_sense_amplifiers_need_their_thresholds_in_the_bias_rows() -> None:
     assert first(network(64, 3, 2, theta=9999), "array.bias_rows=64").array.readout == "adc"
 
 
+def test_sense_amplifiers_need_their_thresholds_in_the_reference_codes() -> None:
+    keys = ["layers.fc0.readout=sa", "array.threshold=reference", "array.columns=2"]
+    made = network(64, 3, 2, theta=-49)
+    assert refusal(made, *keys, "array.reference_bits=6") == (
+        "layer fc0: sa with cell complementary: the threshold of output 0 needs 7 bits of "
+        "reference code, but the array has 6; set layers.fc0.reference_bits = 7 or "
+        "layers.fc0.readout = adc or pcsa"
+    )
+    array = first(made, *keys, "array.reference_bits=7").array
+    assert (array.bias_rows, array.ref_bits, array.ref_per_column) == (0, 7, False)
+    assert array.name == "sa_complementary_128x2_r7_p1"
+    assert first(made, *keys).array.ref_bits == 9  # any threshold of 128 inputs
+    assert first(made, *keys, "array.rows=127").array.ref_bits == 8
+    own = first(made, *keys, "array.reference_per_column=true").array
+    assert (own.name, own.ref_codes) == ("sa_complementary_128x2_r9c_p1", 2)
+
+
+def test_one_reference_code_takes_equal_thresholds() -> None:
+    keys = ["layers.fc0.readout=sa", "array.threshold=reference", "array.columns=3"]
+    made = network(64, 5, 2, theta=4)
+    layer = made.layers[0]
+    theta = np.array([[4, 4, 4, -2, -3]])
+    made = replace(made, layers=(replace(layer, theta=theta), made.scores))
+    assert refusal(made, *keys) == (
+        "layer fc0: sa with cell complementary: tile fc0_t1 has one reference code for all "
+        "columns, but outputs 3 and 4 have thresholds -2 and -3; set "
+        "layers.fc0.reference_per_column = true or layers.fc0.threshold = bias or "
+        "layers.fc0.readout = adc or pcsa"
+    )
+    theta[0, 4] = -2
+    made = replace(made, layers=(replace(layer, theta=theta), made.scores))
+    assert first(made, *keys).array.ref_codes == 1
+    assert first(made, *keys[1:]).array.readout == "sa"
+    assert first(made, *keys[1:], "array.rows=9").array.readout == "adc"
+
+
+def test_without_reference_codes_nothing_changes() -> None:
+    made = network(64, 5, 2)
+    plan = map_network(made, load(None, ["array.reference_bits=5"]))
+    assert plan == map_network(made, Config())
+    assert "ref_" not in plan.to_json()
+
+
 def test_too_few_converter_bits_need_consent() -> None:
     keys = ["layers.fc0.readout=adc", "array.adc_bits=7"]
     assert refusal(network(64, 3, 2), *keys, error=ConfigError) == (
@@ -449,6 +492,9 @@ def test_any_configuration_maps_or_is_refused(data: st.DataObject) -> None:
             readout=data.draw(st.sampled_from(("auto", *READOUTS))),
             adc_bits=data.draw(st.one_of(st.just("auto"), st.integers(1, 6))),
             lossy=data.draw(st.booleans()),
+            threshold=data.draw(st.sampled_from(("bias", "reference"))),
+            reference_bits=data.draw(st.one_of(st.just("auto"), st.integers(1, 6))),
+            reference_per_column=data.draw(st.booleans()),
             columns_per_cycle=data.draw(st.one_of(st.just("auto"), small)),
             engines=data.draw(st.one_of(st.just("auto"), small)),
             slices_per_read=data.draw(st.one_of(st.just("auto"), small)),

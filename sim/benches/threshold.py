@@ -96,6 +96,6 @@ async def a_chunk_per_cycle(dut: Any) -> None:
 async def reset_starts_afresh(dut: Any) -> None:
     """After reset in mid-traffic the next chunk is the first of a vector."""
     case = Case(dut)
-    cycles = await record(dut, case.sent, source_odds=0.6, sink_odds=0.6, resets=3, rom=case.rom)
+    cycles = await record(dut, case.sent, source_odds=0.6, sink_odds=0.6, resets=9, rom=case.rom)
     compare(cycles, case.sent, case.golden)
     case.check_timing(cycles)

@@ -1,0 +1,249 @@
+"""A whole network on its device maps: what the device view of a build computes, bit for bit.
+
+Layer by layer, the arrays are read as :mod:`binohm.gen.plan` lays them out, and their answers are
+put together by that module's formulas. Nothing is shared with the generator's periphery:
+thresholds are the network's, compared with the sum ``s`` that the answers stand for. One limit of
+the hardware is restated: it keeps thresholds within what ``u`` can be in an ideal array, and
+scores in 32 bits, which only errors of devices can exceed.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from binohm.gen.errors import OutputError
+from binohm.gen.network import Dense, Ints, Network, Scores, Signs
+from binohm.gen.plan import LayerPlan, Plan, Tile
+from binohm.sim.device.map import DeviceMap
+from binohm.sim.device.read import Reader
+from binohm.sim.device.state import State
+from binohm.sim.golden import Trace, check_images
+
+__all__ = ["Devices", "cells", "load_maps"]
+
+Floats = NDArray[np.float64]
+
+
+class Devices:
+    """A network loaded into arrays of devices.
+
+    Parameters
+    ----------
+    network : Network
+    plan : Plan
+    maps : mapping of str to DeviceMap
+        For every tile, by its name.
+
+    Attributes
+    ----------
+    states : dict of str to State
+        The devices of each tile. Pulses given to them are seen by the next :meth:`forward`.
+
+    Raises
+    ------
+    ValueError
+        If the map of a tile is missing or of another array. Names the tile.
+    """
+
+    def __init__(self, network: Network, plan: Plan, maps: Mapping[str, DeviceMap]) -> None:
+        self.network = network
+        self.plan = plan
+        self.states: dict[str, State] = {}
+        for layer, part in zip(network.layers, plan.layers, strict=True):
+            for tile in part.tiles:
+                if tile.name not in maps:
+                    raise ValueError(f"{tile.name}: there is no map of this tile")
+                try:
+                    maps[tile.name].require(part.array, part.activations)
+                except ValueError as error:
+                    raise ValueError(f"{tile.name}: {error}") from error
+                stored = cells(layer, part, tile)
+                self.states[tile.name] = State(maps[tile.name], tile.id, stored)
+
+    def forward(self, images: NDArray[np.uint8], first: int = 0) -> Trace:
+        """Compute the network on ``images``, of which the first has number ``first``.
+
+        Parameters
+        ----------
+        images : uint8 array, shape (N, *network.input.shape)
+        first : int
+            Images since reset; the noise of a read depends on its image's number.
+        """
+        source = self.network.input
+        check_images(source, images)
+        values = source.table[images.reshape(len(images), source.elements)]
+        numbers = first + np.arange(len(images))
+        x: NDArray[Any] = values
+        hidden: list[Signs] = []
+        for layer, part in zip(self.network.hidden, self.plan.layers, strict=False):
+            x = self._votes(layer, part, x, numbers)
+            hidden.append(x)
+        last = self.network.scores
+        sums, _ = self._sums(last, self.plan.layers[-1], x, numbers)
+        scores = (last.scale * sums[0] + last.offset).astype(np.int32).astype(np.int64)
+        return Trace(values, tuple(hidden), scores, scores.argmax(axis=1).astype(np.int64))
+
+    def _votes(self, layer: Dense, part: LayerPlan, x: NDArray[Any], numbers: Ints) -> Signs:
+        """Bits of a hidden layer."""
+        if part.array.readout == "sa":
+            bits = self._sensed(layer, part, x, numbers)
+        else:
+            sums, (low, above) = self._sums(layer, part, x, numbers)
+            bits = sums >= np.clip(layer.theta, low, above)[:, None]
+        ballots = np.where(bits != layer.flip[:, None], 1, -1).sum(axis=0)
+        return np.where(ballots >= 0, 1, -1).astype(np.int8)
+
+    def _sensed(
+        self, layer: Dense, part: LayerPlan, x: NDArray[Any], numbers: Ints
+    ) -> NDArray[np.bool_]:
+        """``sa``: what each group and output senses, shape (groups, N, outputs)."""
+        bits = np.zeros((part.groups, len(x), part.outputs), np.bool_)
+        codes = -_thresholds(layer, part)
+        ((_, drive),) = self._planes(part, x)
+        for tile, reader in self._readers(part):
+            start, stop, _ = tile.outputs
+            own = np.zeros(part.array.columns, np.int64)
+            if part.array.ref_bits:
+                own[: stop - start] = codes[tile.group, start:stop]
+            q = reader.read(*_lines(part, tile, drive), numbers, 0, own)
+            bits[tile.group, :, start:stop] = q[:, : stop - start]
+        return bits
+
+    def _sums(
+        self, layer: Dense | Scores, part: LayerPlan, x: NDArray[Any], numbers: Ints
+    ) -> tuple[Ints, tuple[Ints, Ints]]:
+        """``adc``, ``pcsa``: ``s``, shape (groups, N, outputs), at the two ends of thresholds too.
+
+        The ends are what ``s`` is where ``u`` is at its lowest and above its highest.
+        """
+        counts = np.zeros((part.groups, len(x), part.outputs), np.int64)
+        total = np.zeros((len(x), 1), np.int64)
+        for plane, (worth, drive) in enumerate(self._planes(part, x)):
+            read = self._words if part.array.readout == "pcsa" else self._columns
+            read(counts, part, plane, worth, drive, numbers)
+            total += worth * np.abs(drive).sum(axis=1, keepdims=True, dtype=np.int64)
+        u = 2 * counts - total if part.driven else counts
+        factor, constant = self._relation(layer, part)
+        low, high = (factor * end - constant for end in (part.u_range[0], part.u_range[1] + 1))
+        return factor * u - constant[:, None], (low, high)
+
+    def _columns(
+        self, counts: Ints, part: LayerPlan, plane: int, worth: int, drive: Ints, numbers: Ints
+    ) -> None:
+        """``adc``: add a plane's counts."""
+        for tile, reader in self._readers(part):
+            start, stop, _ = tile.outputs
+            m = reader.read(*_lines(part, tile, drive), numbers, plane)
+            counts[tile.group, :, start:stop] += worth * m[:, : stop - start]
+
+    def _words(
+        self, counts: Ints, part: LayerPlan, plane: int, worth: int, drive: Ints, numbers: Ints
+    ) -> None:
+        """``pcsa``: add a plane's counts. Reads go by step, then by word, then by plane."""
+        width = part.array.columns
+        padded = np.zeros((len(drive), part.reads_per_output * part.slices_per_read * width))
+        padded[:, : part.inputs] = drive
+        for tile, reader in self._readers(part):
+            outputs = np.arange(*tile.outputs)
+            steps = np.arange(len(outputs))
+            for word in range(part.reads_per_output):
+                rows = steps * part.reads_per_output + word
+                at = (word * part.slices_per_read + tile.slice) * width
+                own = padded[:, at : at + width]
+                reads = rows * len(part.planes) + plane
+                counts[0][:, outputs] += worth * reader.matches(rows, reads, own, numbers)
+
+    def _readers(self, part: LayerPlan) -> Iterator[tuple[Tile, Reader]]:
+        for tile in part.tiles:
+            yield tile, Reader(part.array, self.states[tile.name])
+
+    def _planes(self, part: LayerPlan, x: NDArray[Any]) -> Iterator[tuple[int, Ints]]:
+        """Weight of every bit plane, and what it puts on the lines: -1, 0 or +1."""
+        if self._multibit(part):
+            for bit, worth in enumerate(part.planes):
+                yield worth, x >> bit & 1
+        else:
+            yield 1, (x if part.drive == "bipolar" else np.maximum(x, 0)).astype(np.int64)
+
+    def _relation(self, layer: Dense | Scores, part: LayerPlan) -> tuple[int, Ints]:
+        """``factor`` and ``constant`` of ``s = factor * u - constant``, by group and output."""
+        if self._multibit(part):
+            return 1, np.zeros((1, part.outputs), np.int64)
+        ones = layer.weights if part.drive == "unipolar" else np.ones_like(layer.weights)
+        bounds = layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
+        return 2, np.add.reduceat(ones, bounds[:-1], axis=1, dtype=np.int64).T
+
+    def _multibit(self, part: LayerPlan) -> bool:
+        return part is self.plan.layers[0] and not self.network.input.bipolar
+
+
+def cells(layer: Dense | Scores, part: LayerPlan, tile: Tile) -> Signs:
+    """The weights that a tile holds: -1 and +1, in bias rows also 0; -1 where unused.
+
+    Returns
+    -------
+    int8 array, shape (lines, columns)
+    """
+    array = part.array
+    output, source = part.cells(tile)
+    stored = np.zeros((array.lines, array.columns), np.int8)
+    stored[: array.rows] = np.where(output < 0, -1, layer.weights[output, source])
+    if array.bias_rows:
+        assert isinstance(layer, Dense)
+        start, stop, _ = tile.outputs
+        bias = -_thresholds(layer, part)[tile.group, start:stop]
+        used = np.arange(array.bias_rows)[:, None] < np.abs(bias)
+        stored[array.rows :, : stop - start] = np.sign(bias) * used
+    return stored
+
+
+def load_maps(directory: Path, plan: Plan) -> dict[str, DeviceMap]:
+    """The maps of a build directory, by tile.
+
+    Raises
+    ------
+    OutputError
+        If one is missing or damaged, or of another array.
+    """
+    maps = {}
+    for layer in plan.layers:
+        for tile in layer.tiles:
+            path = directory / "device" / f"{tile.name}.hex"
+            try:
+                found = DeviceMap.from_text(path.read_text(encoding="ascii"), str(path))
+                found.require(layer.array, layer.activations)
+            except OSError as error:
+                raise OutputError(
+                    f"{path}: {error.strerror}; draw maps with `binohm build --set device.seed=1`"
+                ) from error
+            except ValueError as error:
+                named = str(error) if str(path) in str(error) else f"{path}: {error}"
+                raise OutputError(named) from error
+            maps[tile.name] = found
+    return maps
+
+
+def _thresholds(layer: Dense, part: LayerPlan) -> Ints:
+    """``sa``: the sum of the driven cells from which on a bit is set, shape (groups, outputs).
+
+    At most one beyond what the sum can be, at either end.
+    """
+    sizes = np.diff(layer.bounds)[:, None]
+    if part.drive == "bipolar":
+        return np.asarray(np.clip(layer.theta, -sizes, sizes + 1))
+    totals = np.add.reduceat(layer.weights, layer.bounds[:-1], axis=1, dtype=np.int64).T
+    positive = np.add.reduceat(layer.weights > 0, layer.bounds[:-1], axis=1, dtype=np.int64).T
+    half = -((-layer.theta - totals) // 2)
+    return np.asarray(np.clip(half, positive - sizes, positive + 1))
+
+
+def _lines(part: LayerPlan, tile: Tile, drive: Ints) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Lines driven with +1 and with -1; bias rows always with +1."""
+    start, stop = tile.inputs
+    x = np.zeros((len(drive), part.array.lines), np.int64)
+    x[:, : stop - start] = drive[:, start:stop]
+    x[:, part.array.rows :] = 1
+    return x > 0, x < 0
