@@ -13,27 +13,35 @@ Arithmetic, for one image of ``uint8`` pixels ``p`` (flattened in C order)::
         x = +1 where 2 * (number of set bits) >= groups else -1      # a tie gives +1
     scores = scale * (weights @ x) + offset          # the last layer, Scores
     prediction = lowest class among the largest scores
+
+A :class:`Conv` does what a Dense layer does to every window of an image, an array of shape (H, W,
+C), flattened in C order like all vectors here. A window is the vector of its elements in the order
+(channel, row, column); those beyond the border are 0, neither -1 nor +1. A pool takes the largest
+of several windows: of the sums, by group and before the flip, or of the results.
 """
 
 import io
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.errors import ModelError
 
-__all__ = ["SCHEMA", "Dense", "Input", "Network", "Scores"]
+__all__ = ["SCHEMA", "Conv", "Dense", "Input", "Network", "Pool", "Scores"]
 
 SCHEMA = 1
 """Version of the file format; :meth:`Network.load` refuses any other."""
 
 LIMIT = 1 << 30
 """Thresholds, scales and offsets stay below this, so that no 64-bit sum can overflow."""
+
+GEOMETRY = ("image", "kernel", "stride", "padding")
+"""What a convolution has beside its weights and thresholds, in whole numbers."""
 
 Signs = NDArray[np.int8]
 Ints = NDArray[np.int64]
@@ -154,6 +162,114 @@ class Dense:
         """Parts whose bits are joined by a majority vote; 1 if the layer is not split."""
         return len(self.bounds) - 1
 
+    @property
+    def takes(self) -> int:
+        """Elements that come from the layer before."""
+        return self.inputs
+
+    @property
+    def gives(self) -> int:
+        """Elements that go to the layer behind."""
+        return self.outputs
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The largest of ``kernel`` results, every ``stride``.
+
+    Parameters
+    ----------
+    kernel, stride : (int, int)
+        Rows and columns.
+    of : str
+        ``sums``: before threshold and flip, in each group; ``signs``: of the layer's results.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    of: Literal["sums", "signs"]
+
+    def size(self, rows: int, columns: int) -> tuple[int, int]:
+        """Rows and columns of what comes out."""
+        return (
+            (rows - self.kernel[0]) // self.stride[0] + 1,
+            (columns - self.kernel[1]) // self.stride[1] + 1,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Dense):
+    """A hidden layer that looks at every window of an image.
+
+    ``inputs`` are the elements of a window, in the order (channel, row, column), and ``outputs``
+    the channels that come out.
+
+    Parameters
+    ----------
+    image : (int, int, int)
+        Rows, columns and channels of what comes in.
+    kernel, stride, padding : (int, int)
+        Rows and columns. Padding is the same on both sides.
+    pool : Pool, optional
+    """
+
+    image: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        inputs = self.image[2] * self.kernel[0] * self.kernel[1]
+        if self.inputs != inputs:
+            raise ModelError(
+                f"layer {self.name}: a window of {self.kernel[0]} x {self.kernel[1]} with "
+                f"{self.image[2]} channels has {inputs} elements, but the weights {self.inputs}"
+            )
+        for axis, what in enumerate(("rows", "columns")):
+            size, kernel, padding = self.image[axis], self.kernel[axis], self.padding[axis]
+            if min(size, kernel, self.stride[axis]) < 1 or not 0 <= padding <= (kernel - 1) // 2:
+                raise ModelError(
+                    f"layer {self.name}: {what}: image {size}, kernel {kernel} and stride "
+                    f"{self.stride[axis]} must be at least 1, and padding {padding} at most "
+                    f"{(kernel - 1) // 2}"
+                )
+            if self.windows[axis] < 1:
+                raise ModelError(
+                    f"layer {self.name}: {what}: a kernel of {kernel} does not fit in an image of "
+                    f"{size} with padding {padding}"
+                )
+        if min(self.result[:2]) < 1:
+            raise ModelError(
+                f"layer {self.name}: a pool does not fit in {self.windows[0]} x {self.windows[1]}"
+            )
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        rows, columns = (
+            (self.image[k] + 2 * self.padding[k] - self.kernel[k]) // self.stride[k] + 1
+            for k in range(2)
+        )
+        return rows, columns
+
+    @property
+    def result(self) -> tuple[int, int, int]:
+        """Rows, columns and channels of what comes out."""
+        size = self.pool.size(*self.windows) if self.pool else self.windows
+        return (*size, self.outputs)
+
+    @property
+    def takes(self) -> int:
+        """Elements that come from the layer before."""
+        return int(np.prod(self.image))
+
+    @property
+    def gives(self) -> int:
+        """Elements that go to the layer behind."""
+        return int(np.prod(self.result))
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -192,10 +308,20 @@ class Scores:
 
     groups = 1
 
+    @property
+    def takes(self) -> int:
+        """Elements that come from the layer before."""
+        return self.inputs
+
+    @property
+    def gives(self) -> int:
+        """Elements that come out."""
+        return self.outputs
+
 
 @dataclass(frozen=True)
 class Network:
-    """A chain of layers; the last is :class:`Scores`, all others are :class:`Dense`.
+    """A chain of layers; the last is :class:`Scores`, all others :class:`Dense` or :class:`Conv`.
 
     Parameters
     ----------
@@ -223,11 +349,11 @@ class Network:
             raise ModelError(f"layer names must differ, not {names}")
         width = self.input.elements
         for layer in self.layers:
-            if layer.inputs != width:
+            if layer.takes != width:
                 raise ModelError(
-                    f"layer {layer.name} takes {layer.inputs} inputs, but {width} come before it"
+                    f"layer {layer.name} takes {layer.takes} inputs, but {width} come before it"
                 )
-            width = layer.outputs
+            width = layer.gives
 
     @property
     def hidden(self) -> tuple[Dense, ...]:
@@ -311,6 +437,10 @@ def _describe(layer: Dense | Scores) -> dict[str, Any]:
     }
     if isinstance(layer, Dense):
         what["bounds"] = list(layer.bounds)
+    if isinstance(layer, Conv):
+        what |= {"kind": "conv", **{key: list(getattr(layer, key)) for key in GEOMETRY}}
+        if layer.pool:
+            what["pool"] = asdict(layer.pool)
     return what
 
 
@@ -320,13 +450,21 @@ def _assemble(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Network:
         name, inputs = what["name"], what["inputs"]
         bits = np.unpackbits(arrays[f"{name}.weights"], axis=1, count=inputs)
         weights = np.where(bits, 1, -1).astype(np.int8)
-        if what["kind"] == "dense":
+        if what["kind"] in ("dense", "conv"):
             theta, flip = arrays[f"{name}.theta"], arrays[f"{name}.flip"]
-            layers.append(Dense(name, weights, theta, flip, tuple(what["bounds"])))
+            common = (name, weights, theta, flip, tuple(what["bounds"]))
+            layers.append(Dense(*common) if what["kind"] == "dense" else _conv(what, common))
         else:
             layers.append(Scores(name, weights, arrays[f"{name}.scale"], arrays[f"{name}.offset"]))
     source = Input(tuple(meta["shape"]), arrays["input.table"], bool(meta["bipolar"]))
     return Network(meta["name"], source, tuple(layers))
+
+
+def _conv(what: dict[str, Any], common: tuple[Any, ...]) -> Conv:
+    pool = what.get("pool")
+    if pool:
+        pool = Pool(tuple(pool["kernel"]), tuple(pool["stride"]), pool["of"])
+    return Conv(*common, **{key: tuple(what[key]) for key in GEOMETRY}, pool=pool)
 
 
 def _check_weights(name: str, weights: NDArray[Any]) -> None:

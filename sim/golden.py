@@ -11,17 +11,22 @@ it and -1 leaves it off (then ``s = 2 * u - sum(w)``); and by twice the weight o
 bit planes are read.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from binohm.gen.network import Dense, Input, Ints, Network, Scores, Signs
+from binohm.gen.network import Conv, Dense, Input, Ints, Network, Pool, Scores, Signs
 from binohm.gen.plan import LayerPlan
 
 __all__ = ["Trace", "accuracy", "check_images", "forward", "from_bits", "to_bits"]
+
+WINDOWS = 1 << 14
+"""Windows that a convolution computes at once: memory stays small."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def forward(
     source: Input | None = network.input
     hidden: list[Signs] = []
     for layer, plan in zip(network.hidden, plans, strict=False):
-        x = _votes(layer, x, source, plan)
+        x = _hidden(layer, x, source, plan)
         source = None
         hidden.append(x)
     last = network.scores
@@ -114,14 +119,46 @@ def from_bits(bits: int, width: int) -> Signs:
     return np.array([2 * (bits >> k & 1) - 1 for k in range(width)], np.int8)
 
 
+def _hidden(layer: Dense, x: NDArray[Any], source: Input | None, plan: LayerPlan | None) -> Signs:
+    """Results of a hidden layer, shape (N, layer.gives)."""
+    if not isinstance(layer, Conv):
+        return _votes(layer, x, source, plan)
+    step = max(1, WINDOWS // math.prod(layer.windows))
+    parts = [_convolved(layer, x[at : at + step], source, plan) for at in range(0, len(x), step)]
+    return np.concatenate(parts) if parts else np.empty((0, layer.gives), np.int8)
+
+
+def _convolved(layer: Conv, x: NDArray[Any], source: Input | None, plan: LayerPlan | None) -> Signs:
+    """A vote in every window; what lies beyond the border is 0."""
+    rows, columns = layer.padding
+    around = ((0, 0), (rows, rows), (columns, columns), (0, 0))
+    padded = np.pad(x.reshape(-1, *layer.image), around)
+    every = sliding_window_view(padded, layer.kernel, axis=(1, 2))
+    chosen = every[:, :: layer.stride[0], :: layer.stride[1]]
+    votes = _votes(layer, chosen.reshape(-1, layer.inputs), source, plan)
+    if layer.pool and layer.pool.of == "signs":
+        votes = _pooled(layer, layer.pool, votes)
+    return votes.reshape(len(x), layer.gives)
+
+
 def _votes(layer: Dense, x: NDArray[Any], source: Input | None, plan: LayerPlan | None) -> Signs:
     """Bits of a hidden layer: its groups compare their sums with thresholds and vote."""
-    ballots = np.zeros((len(x), layer.outputs), np.int64)
+    ballots = np.zeros((1, layer.outputs), np.int64)
     for g in range(layer.groups):
         part = slice(layer.bounds[g], layer.bounds[g + 1])
-        positive = (_sums(layer, g, part, x, source, plan) >= layer.theta[g]) != layer.flip[g]
-        ballots += np.where(positive, 1, -1)
+        sums = _sums(layer, g, part, x, source, plan)
+        if isinstance(layer, Conv) and layer.pool and layer.pool.of == "sums":
+            sums = _pooled(layer, layer.pool, sums)
+        ballots = ballots + np.where((sums >= layer.theta[g]) != layer.flip[g], 1, -1)
     return np.where(ballots >= 0, 1, -1).astype(np.int8)
+
+
+def _pooled(layer: Conv, pool: Pool, values: NDArray[Any]) -> NDArray[Any]:
+    """Largest of the values of several windows, shape (results, outputs)."""
+    maps = values.reshape(-1, *layer.windows, layer.outputs)
+    every = sliding_window_view(maps, pool.kernel, axis=(1, 2))
+    largest = every[:, :: pool.stride[0], :: pool.stride[1]].max(axis=(-2, -1))
+    return np.asarray(largest.reshape(-1, layer.outputs))
 
 
 def _sums(
