@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from binohm.gen import config as configuration
 from binohm.gen.console import bar, status
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
+from binohm.gen.energy import baseline
+from binohm.gen.energy import figures as energy_figures
 from binohm.gen.errors import OutputError
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.mapping import map_network
@@ -26,11 +28,13 @@ from binohm.gen.network import Network
 from binohm.gen.output import replacing
 from binohm.gen.pictures import made_up
 from binohm.gen.report import render_html
+from binohm.gen.technology import Technology
 from binohm.sim import check as checking
 from binohm.sim import run as running
 from binohm.sim.datasets import Labelled
 from binohm.sim.datasets import load as load_data
 from binohm.sim.directory import open_build
+from binohm.sim.events import count, measure
 from binohm.sim.tools import SIMULATORS
 
 __all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
@@ -128,8 +132,12 @@ def run(
     save: Path | None = None,
     processes: int | None = None,
     seed: int = 0,
+    *,
+    technology: Technology | None = None,
 ) -> dict[str, Any]:
-    """Run a data set through a build or a network."""
+    """Run a data set through a build or a network; ``technology`` asks for energies."""
+    if technology is not None and not Path(what).is_dir():
+        raise OutputError(f"{what} has no arrays to spend energy; make them with `binohm build`")
     x, y = labelled(data)
     x, y = x[:images], y[:images]
     with (
@@ -158,9 +166,24 @@ def run(
         "cycles": sum(result.block_cycles) or None,
         "seconds": round(result.seconds, 3),
     }
+    if technology is not None:
+        figures["energy"] = _energy(path, x, technology)
     if path.is_dir() and not seed:
         _keep(path, "run", figures)
     return figures
+
+
+def _energy(directory: Path, x: running.Images, technology: Technology) -> dict[str, Any]:
+    """What an image takes in a build, and in one with a converter at every column."""
+    build = open_build(directory)
+    network, plan = build.network, build.plan
+    with status(f"count events of {directory}"):
+        activity = measure(network, plan, running.fitting(network, x))
+    mine = [asdict(layer) for layer in count(network, plan, activity)]
+    other = [asdict(layer) for layer in count(*baseline(network, plan), activity)]
+    predicted = predict(network, plan)
+    cycles = {"latency": predicted.latency, "interval": predicted.interval}
+    return energy_figures(mine, other, len(x), technology, cycles)
 
 
 @contextmanager

@@ -99,17 +99,22 @@ def init(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write, instead of stdout.")
     ] = None,
+    technology: Annotated[
+        bool, typer.Option("--technology", help="The energies and times of `run --energy` instead.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Write a configuration in which every key is explained and has its default."""
-    from binohm.gen.config import template
+    from binohm.gen import config
+    from binohm.gen import technology as energies
     from binohm.gen.output import replacing
 
+    text = energies.template() if technology else config.template()
     if output is None:
-        print(template(), end="")
+        print(text, end="")
         return
     with replacing(output, force=force) as path:
-        path.write_text(template(), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     print(output)
 
 
@@ -220,14 +225,23 @@ def run(
         int | None, typer.Option(min=1, help="Simulations at a time.", show_default="cores")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Other than 0: stall at random.")] = 0,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Energy and time of an image, from counted events.")
+    ] = False,
+    technology: Annotated[
+        Path | None,
+        typer.Option(help="What events cost, for --energy: `binohm init --technology` writes one."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a whole test set: accuracy, cycles an image; exit 1 if an image differs from golden."""
     from binohm.gen import actions
     from binohm.gen.console import emit
     from binohm.gen.summary import print_run
+    from binohm.gen.technology import load
 
-    figures = actions.run(what, data, images, engine, save, processes, seed)
+    costs = load(technology) if energy or technology else None
+    figures = actions.run(what, data, images, engine, save, processes, seed, technology=costs)
     if as_json:
         emit(figures)
     else:
