@@ -21,18 +21,21 @@ from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
 from binohm.gen.energy import baseline
 from binohm.gen.energy import figures as energy_figures
-from binohm.gen.errors import OutputError
+from binohm.gen.errors import ConfigError, DataError, OutputError
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.output import replacing
 from binohm.gen.pictures import made_up
+from binohm.gen.plan import Plan
 from binohm.gen.report import render_html
 from binohm.gen.technology import Technology
 from binohm.sim import check as checking
 from binohm.sim import run as running
 from binohm.sim.datasets import Labelled
 from binohm.sim.datasets import load as load_data
+from binohm.sim.device import draw, measured
+from binohm.sim.device.physics import Device
 from binohm.sim.directory import open_build
 from binohm.sim.events import count, measure
 from binohm.sim.tools import SIMULATORS
@@ -81,8 +84,31 @@ def build(
     cycles = predict(network, plan).results
     bench = checking.bench_files(network, plan, pictures, cycles=cycles)
     return write_build(
-        output, network, plan, config=settled.model_dump(), bench_files=bench, force=force
-    )
+        output, network, plan, config=settled.model_dump(), bench_files=bench,
+        device=device_maps(settled, plan), force=force,
+    )  # fmt: skip
+
+
+def device_maps(config: configuration.Config, plan: Plan) -> dict[str, str] | None:
+    """Text of the device map of every tile, drawn or measured; None without ``[device]``."""
+    if config.device is None:
+        return None
+    values = config.device.model_dump(exclude={"seed", "map"})
+    seed, file = config.device.seed, config.device.map
+    try:
+        device = Device(**values)
+    except ValueError as error:
+        raise ConfigError(f"device.{error}") from error
+    try:
+        if file is None:
+            maps = draw.draw(device, plan, seed)
+        else:
+            maps = measured.load(Path(file), plan, device, seed)
+    except OSError as error:
+        raise DataError(f"device.map = {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"device.map = {error}" if file else f"device: {error}") from error
+    return {name: made.text() for name, made in maps.items()}
 
 
 def check(
@@ -128,7 +154,7 @@ def run(
     what: str,
     data: str,
     images: int | None = None,
-    engine: Literal["rtl", "packed", "golden"] | None = None,
+    engine: Literal["rtl", "packed", "golden", "device"] | None = None,
     save: Path | None = None,
     processes: int | None = None,
     seed: int = 0,

@@ -215,8 +215,11 @@ def run(
     data: Annotated[str, typer.Option(metavar="DATA", help=DATA)],
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     engine: Annotated[
-        Literal["rtl", "packed", "golden"] | None,
-        typer.Option(help="The Verilog, compiled, or a model in NumPy.", show_default="rtl"),
+        Literal["rtl", "packed", "golden", "device"] | None,
+        typer.Option(
+            help="The Verilog, compiled, or a model in NumPy: of the network, or on device maps.",
+            show_default="rtl",
+        ),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="OUT.npz", help="Write scores and predictions.")
