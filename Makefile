@@ -22,6 +22,10 @@ $(VENV)/runtime: $(VENV)/made pyproject.toml
 $(VENV)/dev: $(VENV)/runtime
 	$(BIN)/pip install -q --group dev && touch $@
 
+# PyTorch and what draws: training and its benchmarks.
+$(VENV)/train: $(VENV)/dev
+	$(BIN)/pip install -q --editable '.[train]' --group bench && touch $@
+
 build/types:
 	mkdir -p $@/binohm
 	for p in hdl gen sim; do ln -sfn ../../../$$p $@/binohm/$$p; done
@@ -38,7 +42,7 @@ test-fast: $(VENV)/dev
 	$(BIN)/pytest -n 2 -m "not slow and not extras"
 
 # What needs the network or more than the dev group: a fresh clone, a real installation.
-test-extras: $(VENV)/dev
+test-extras: $(VENV)/train
 	$(BIN)/pytest -m extras
 
 lint: $(VENV)/dev | build/types

@@ -21,7 +21,7 @@ from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
 from binohm.gen.energy import baseline
 from binohm.gen.energy import figures as energy_figures
-from binohm.gen.errors import ConfigError, DataError, OutputError
+from binohm.gen.errors import ConfigError, DataError, OutputError, ToolError
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
@@ -30,6 +30,8 @@ from binohm.gen.pictures import made_up
 from binohm.gen.plan import Plan
 from binohm.gen.report import render_html
 from binohm.gen.technology import Technology
+from binohm.gen.training.export import check_qonnx, fold, write_qonnx
+from binohm.gen.training.recipe import Recipe, Trained
 from binohm.sim import check as checking
 from binohm.sim import run as running
 from binohm.sim.datasets import Labelled
@@ -38,9 +40,11 @@ from binohm.sim.device import draw, measured
 from binohm.sim.device.physics import Device
 from binohm.sim.directory import open_build
 from binohm.sim.events import count, measure
+from binohm.sim.fetch import places
 from binohm.sim.tools import SIMULATORS
 
 __all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
+__all__ += ["mnist_mlp"]
 
 PICTURES = 8
 """Images that the bench in tb/ shows."""
@@ -236,6 +240,35 @@ def report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     with replacing(directory / "report.html", force=True) as path:
         path.write_text(render_html(facts, results), encoding="utf-8")
     return facts, results
+
+
+def mnist_mlp(recipe: Recipe, output: Path, *, qonnx: bool = False) -> tuple[Trained, Network]:
+    """Train on MNIST and write the network, as an .npz or as QONNX.
+
+    Checkpoints are in the user's cache, so what was trained once is there at once.
+    """
+    try:
+        from binohm.gen.training.fit import fit
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ToolError(
+            "training takes PyTorch, which is missing: pip install '.[train]' in the repository"
+        ) from error
+    if qonnx:
+        check_qonnx(recipe)
+    with bar("load mnist") as shown:
+        images, labels = load_data(
+            "mnist", split="train", progress=lambda _, done, size: shown(done, size)
+        )
+    with bar("train mnist-mlp, epochs") as shown:
+        trained = fit(recipe, images, labels, places()[-1] / "training", shown)
+    network = fold(trained, "mnist_mlp", images.shape[1:])
+    if qonnx:
+        write_qonnx(trained, output)
+    else:
+        network.save(output)
+    return trained, network
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -4,9 +4,10 @@ What they do is in :mod:`binohm.gen.actions`. All imports that take time, ``bino
 are inside the commands: ``binohm --help`` loads none of them.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -333,13 +334,53 @@ def digits(
     _show_network(network, output, as_json=as_json)
 
 
-def _show_network(network: "Network", output: Path, *, as_json: bool) -> None:
+@train.command("mnist-mlp", epilog="Example: binohm train mnist-mlp --width 0.25 -o mlp.npz")
+def mnist_mlp(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The network, an .npz, or an .onnx (QONNX).")
+    ],
+    width: Annotated[float, typer.Option(help="Of hidden layers, of 2048.")] = 1.0,
+    layers: Annotated[int, typer.Option(help="Hidden ones.")] = 3,
+    pixel_bits: Annotated[
+        int, typer.Option(help="Of the input, 1 to 8; each is a read of the first layer.")
+    ] = 8,
+    split: Annotated[
+        int, typer.Option(metavar="ROWS", help="Groups of at most so many inputs; 0 splits none.")
+    ] = 0,
+    error_rate: Annotated[
+        float, typer.Option(help="Chance of a weight to be flipped while training.")
+    ] = 0.0,
+    epochs: Annotated[int, typer.Option(help="Over all training images.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of first weights, order and errors.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train a fully connected network on MNIST, by PyTorch; a break costs one epoch at most."""
+    from binohm.gen import actions
+    from binohm.gen.console import note
+    from binohm.gen.output import replacing
+    from binohm.gen.training.recipe import Recipe
+
+    recipe = Recipe.mnist_mlp(
+        width, layers, pixel_bits=pixel_bits, split=split, error_rate=error_rate,
+        epochs=epochs, seed=seed,
+    )  # fmt: skip
+    with replacing(output, force=force) as path:
+        trained, network = actions.mnist_mlp(recipe, path, qonnx=output.suffix == ".onnx")
+    note(f"epoch {trained.epoch}: {100 * trained.validation:.2f} % of the images held out")
+    facts = {"epoch": trained.epoch, "validation": trained.validation, "history": trained.history}
+    _show_network(network, output, as_json=as_json, more=facts)
+
+
+def _show_network(
+    network: "Network", output: Path, *, as_json: bool, more: Mapping[str, Any] | None = None
+) -> None:
     from binohm.gen.console import emit
     from binohm.gen.summary import network_figures, print_network
 
     figures = network_figures(network)
     if as_json:
-        emit({"output": str(output), **figures})
+        emit({"output": str(output), **figures, **(more or {})})
     else:
         print_network(figures)
         print(output)
