@@ -11,6 +11,7 @@ from binohm.gen.verilog import to_verilog
 from binohm.hdl.layer import Layer, LayerSpec, TileSpec
 from binohm.hdl.library import Library
 from binohm.hdl.pipeline import Pipeline, PixelSpec
+from binohm.hdl.program_port import ProgramSpec
 
 __all__ = ["build_id", "modules"]
 
@@ -31,6 +32,7 @@ def modules(network: Network, plan: Plan) -> dict[str, str]:
         scores=plan.host.scores,
         classes=network.scores.outputs,
         build_id=build_id(plan),
+        program=_program_spec(plan),
     )
     chain = {prefix: top} | {f"{prefix}_layer_{name}": layer for name, layer in layers}
     texts = to_verilog(chain, ports={prefix: top.ports})
@@ -101,6 +103,18 @@ def _layer_spec(
         ),
         rom_image=f"mem/{rom.name}.hex",
         fields=rom.fields,
+        program=_program_spec(plan),
+        spares=array.spare_columns,
+    )
+
+
+def _program_spec(plan: Plan) -> ProgramSpec | None:
+    if not plan.host.programming:
+        return None
+    return ProgramSpec(
+        tile_lines=tuple(layer.array.lines for layer in plan.layers for _ in layer.tiles),
+        columns=max(array.columns for array in plan.arrays),
+        spares=max(array.spare_columns for array in plan.arrays),
     )
 
 

@@ -45,6 +45,7 @@ MAX_COUNT = 1 << 20
 
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Spares = Annotated[int, Field(ge=0, le=64)]
 BiasRows = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 RefBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length() + 1)]
 AdcBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length())]
@@ -111,6 +112,12 @@ class ArrayConfig(_Section):
         "share one, and must have equal thresholds.",
         "true or false",
     )
+    spare_columns: Spares = _key(
+        0,
+        "sa, adc: columns beyond `columns`, each of which can replace a bad one; needs\n"
+        "host.programming.",
+        "0 to 64 columns",
+    )
     cell: Cell = _key(
         "complementary",
         "Cell of one weight. complementary takes +1 and -1; 1t1r and 2t2r take +1 and off.",
@@ -154,6 +161,9 @@ class HostConfig(_Section):
     output_bytes: Bytes = _key(8, "Width of the result stream.", "1 to 64 bytes")
     scores: bool = _key(
         True, "Whether a result holds the scores of all classes after the class.", "true or false"
+    )
+    programming: bool = _key(
+        False, "Whether the host can program the arrays, by registers.", "true or false"
     )
 
 

@@ -142,6 +142,8 @@ def _write_verilog(target: Path, network: Network, plan: Plan) -> list[str]:
     texts = build.modules(network, plan)
     prefix = f"binohm_{plan.name}"
     texts[f"{prefix}_rom"] = macro_views.render_rom(plan)
+    if plan.host.programming:
+        texts[f"{prefix}_ram"] = macro_views.render_ram(plan)
     if any(image.kind == "table" for image in plan.images):
         texts[f"{prefix}_table"] = macro_views.render_table(plan)
     for name, text in texts.items():
@@ -172,8 +174,12 @@ def _write_lists(target: Path, plan: Plan, rtl: list[str]) -> None:
 def _waivers(plan: Plan) -> str:
     prefix = f"*rtl/binohm_{plan.name}"
     rows = [(rule, f"{prefix}*.v", reason) for rule, reason in WAIVED.items()]
+    one_hot = ["registers", *(["program*"] if plan.host.programming else [])]
     rows += [
-        ("CASEOVERLAP", f"{prefix}_registers.v", "one-hot selection, written as a parallel case"),
+        *(
+            ("CASEOVERLAP", f"{prefix}_{name}.v", "one-hot selection, written as a parallel case")
+            for name in one_hot
+        ),
         ("DECLFILENAME", "*macros/*.v", "one view of all arrays is one file"),
     ]
     return "\n".join(

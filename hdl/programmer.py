@@ -8,7 +8,7 @@ from binohm.hdl.checks import require_int
 from binohm.hdl.macro import Command
 from binohm.hdl.popcount import popcount
 
-__all__ = ["WORD", "Programmer", "program_request"]
+__all__ = ["WORD", "Programmer", "program_command", "program_request"]
 
 WORD = 32
 """Columns that are counted in a cycle: a word of the host."""
@@ -24,6 +24,17 @@ def program_request(tiles: int, lines: int, columns: int) -> data.StructLayout:
         "row": range(max(lines, 2)),
         "col_x": columns,
         "col_en": columns,
+    })
+
+
+def program_command(tiles: int, lines: int, columns: int) -> data.StructLayout:
+    """A line, and what it must become: see :class:`Programmer`."""
+    return data.StructLayout({
+        "tile": range(max(tiles, 2)),
+        "row": range(max(lines, 2)),
+        "limit": LIMIT_BITS,
+        "a": columns,
+        "b": columns,
     })
 
 
@@ -52,12 +63,14 @@ class Programmer(wiring.Component):
 
     Members
     -------
-    command : In(stream.Signature(StructLayout({"tile", "row", "limit", "a", "b"})))
+    command : In(stream.Signature(program_command(tiles, lines, columns)))
         Accepted when the line is done.
     empty : In(1)
         No frame is inside; a command waits for it.
     stop : In(1)
         A command ends as soon as no request is under way; what it did so far is counted.
+    active : Out(1)
+        High from the cycle before a command's first request until it is accepted.
     request : Out(stream.Signature(program_request(tiles, lines, columns)))
         While there is none, ``cmd`` is a read of all columns.
     response : In(stream.Signature(columns))
@@ -81,19 +94,12 @@ class Programmer(wiring.Component):
         self.tiles = tiles
         self.lines = lines
         self.columns = columns
-        request = program_request(tiles, lines, columns)
-        command = data.StructLayout({
-            "tile": request["tile"].shape,
-            "row": request["row"].shape,
-            "limit": LIMIT_BITS,
-            "a": columns,
-            "b": columns,
-        })
         super().__init__({
-            "command": In(stream.Signature(command)),
+            "command": In(stream.Signature(program_command(tiles, lines, columns))),
             "empty": In(1),
             "stop": In(1),
-            "request": Out(stream.Signature(request)),
+            "active": Out(1),
+            "request": Out(stream.Signature(program_request(tiles, lines, columns))),
             "response": In(stream.Signature(columns)),
             "fail_a": Out(columns),
             "fail_b": Out(columns),
@@ -120,7 +126,8 @@ class Programmer(wiring.Component):
             self.request.p.col_en.eq(Const(-1, self.columns)),
         ]
 
-        with m.FSM():
+        with m.FSM() as steps:
+            m.d.comb += self.active.eq(~steps.ongoing("WAIT"))
             with m.State("WAIT"):
                 m.d.sync += phase.eq(0)
                 with m.If(self.command.valid & self.stop):

@@ -159,10 +159,13 @@ class Arrays:
             stalled = None
             if request is None:
                 self._check_idle()
-            elif dut.request__ready.value:
+            else:
+                assert dut.active.value
+            if request is not None and dut.request__ready.value:
                 answer, offering = (cycle + self.latency, self._do(request)), False
-            elif not dut.rst.value:
+            elif request is not None and not dut.rst.value:
                 stalled = request
+            assert answer is None or dut.active.value or dut.rst.value
             if offering and dut.response__ready.value:
                 answer, offering = None, False
             if dut.rst.value:
@@ -347,7 +350,7 @@ async def waits_for_the_frames(dut: Any) -> None:
     dut.empty.value = 0
     source.send(Line.any(limit=4).pack())
     await ClockCycles(dut.clk, 50)
-    assert arrays.requests == 0
+    assert arrays.requests == 0 and not dut.active.value
     dut.stop.value = 1
     await done(dut)
     dut.stop.value = 0
