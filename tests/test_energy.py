@@ -1,7 +1,11 @@
 """Energies: prices by hand, sums, the baseline with converters, and how they are shown."""
 
+import importlib
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -172,3 +176,33 @@ def test_energy_needs_arrays(capsys: pytest.CaptureFixture[str]) -> None:
         "binohm: error: digits has no arrays to spend energy; make them with `binohm build`\n"
     )
     assert said.out == ""
+
+
+def test_the_example_of_the_page(tmp_path: Path) -> None:
+    """The commands of docs/energy.md print what it shows."""
+    text = (Path(__file__).parent.parent / "docs" / "energy.md").read_text(encoding="utf-8")
+    commands, shown = re.findall(r"^```(?:sh|text)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-e"], input=commands, cwd=tmp_path, env={**os.environ, "PATH": path},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    printed = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+    assert printed[-len(shown.splitlines()) :] == shown.splitlines()
+
+
+def test_the_benchmark_measures_every_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a network of its own: each figure has a value for each mapping and a unit."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "bench"))
+    bench = importlib.import_module("energy")
+    network = random_network(np.random.default_rng(3), (11, 13, 9, 5))
+    monkeypatch.setattr(bench, "tfc", lambda: network)
+    monkeypatch.setattr(bench, "load_data", lambda _: (IMAGES, np.zeros(6, np.int64)))
+    found = bench.measure()
+    assert found.pop("energy_images") == (6, "1")
+    names = [*bench.MAPPINGS, *(f"split, {side} rows" for side in bench.SIDES)]
+    assert all(list(values) == names and unit for values, unit in found.values())
+    # 11, 13 and 9 inputs fit 128 rows: nothing is split, and adc is its own baseline.
+    assert found["energy_ratio_total"][0]["adc, 128 rows"] == 1
+    assert found["energy_strobes"][0]["sa, 784 rows"] == 128
+    assert found["energy_conversions_converters"][0]["sa, 784 rows"] == 192
