@@ -32,6 +32,7 @@ class Loop:
     def __init__(self, array: Array, map: DeviceMap, tile: int, weights: NDArray[np.int8]) -> None:
         self.array, self.map, self.tile = array, map, tile
         self.weights = weights
+        self._known: dict[tuple[int, int, int, int], int] = {}
 
     def low(self, line: int, column: int, k: int) -> bool:
         if column >= self.array.columns:
@@ -46,6 +47,12 @@ class Loop:
         return bool(self.weights[line, column] == (-1 if k else 1))
 
     def current(self, line: int, column: int, k: int, writes: int = 1) -> int:
+        key = (line, column, k, writes)
+        if key not in self._known:
+            self._known[key] = self._current(*key)
+        return self._known[key]
+
+    def _current(self, line: int, column: int, k: int, writes: int) -> int:
         device = (line * (self.array.columns + 2) + column) * 2 + k
         h = hashed(self.map.seed, self.tile, 2, device, writes, 0)
         low = self.low(line, column, k)

@@ -10,6 +10,7 @@ and below the middle between the two currents.
 """
 
 import math
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -149,6 +150,7 @@ def _spread(median: float, sigma: float, z: Floats, most: int) -> Ints:
     return _clipped(median * np.exp(sigma * z), 1, most)
 
 
+@cache
 def _quantiles() -> Floats:
     """The normal law in 4096 equally likely values."""
     law = NormalDist()
