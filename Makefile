@@ -7,7 +7,7 @@ BUILD  ?= build/$(MODEL)
 
 export PYTHON
 
-.PHONY: all demo test test-fast test-extras lint bench bench-spine docs mutants verilog wheel clean distclean
+.PHONY: all demo test test-fast test-extras lint bench bench-energy bench-spine docs mutants verilog wheel clean distclean
 
 all: lint test-fast
 
@@ -50,7 +50,11 @@ lint: $(VENV)/dev | build/types
 	$(BIN)/mypy
 
 # Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
-bench: bench-spine
+bench: bench-spine bench-energy
+
+bench-energy: $(VENV)/dev
+	$(BIN)/python bench/energy.py
+	$(BIN)/python bench/tables.py
 
 bench-spine: $(VENV)/dev
 	$(BIN)/python bench/spine.py

@@ -120,4 +120,4 @@ def _split(network: Network, side: int) -> Network:
 
 
 if __name__ == "__main__":
-    write("energy", measure(), command="python bench/energy.py")
+    write("energy", measure(), command="make bench-energy")

@@ -90,7 +90,7 @@ def energies() -> str:
     """Energy by mapping, and where it comes from."""
     facts = read("energy")
     if facts is None:
-        return "Not measured yet: `python bench/energy.py`.\n"
+        return "Not measured yet: `make bench-energy`.\n"
     heads = {
         "": "mapping",
         "energy_strobes": "strobes",

@@ -104,7 +104,10 @@ def baseline(network: Network, plan: Plan) -> tuple[Network, Plan]:
     )
     arrays = {
         layer.name: ArrayConfig(
-            readout="adc", cell=layer.array.cell, rows=layer.array.rows, columns=layer.array.columns
+            readout="adc",
+            cell=layer.array.cell,
+            rows=layer.array.rows,
+            columns=layer.array.own_columns,
         )
         for layer in plan.layers
     }

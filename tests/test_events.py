@@ -285,7 +285,9 @@ def changes(path: Path, scope: str, signal: str) -> list[int]:
 def test_the_verilog_counts_the_same(tmp_path: Path, form: str, groups: int) -> None:
     """Activations of the RTL's counters, and toggles of the streams between the layers."""
     network = small_network(form, groups)
-    config = MIXED if groups == 1 else {**MIXED, "layers": {"fc0": {"columns_per_cycle": 3}}}
+    count_travels = {"fc1": {"readout": "adc", "cell": "1t1r", "columns_per_cycle": 4}}
+    layers = {"unsigned": {**MIXED["layers"], **count_travels}, "step": {}}
+    config = {**MIXED, "layers": layers[form]}
     plan = small_build(tmp_path / "build", network, config)
     images = random_images(np.random.default_rng(12), network, 9)
     build = open_build(tmp_path / "build")
