@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from device_loop import random_map
+from plans import plan_of
 from test_device_read import array_of
 
 from binohm.gen.combinations import CELLS, READOUTS
-from binohm.gen.plan import Array, Cell, Readout
-from binohm.sim.device.draw import draw_tile
+from binohm.gen.plan import Array, Cell, Readout, Tile
+from binohm.sim.device.draw import draw, draw_tile
 from binohm.sim.device.map import DeviceMap
 from binohm.sim.device.physics import RANGES, Device
 
@@ -227,6 +228,16 @@ def test_devices_that_cannot_be_are_refused() -> None:
     )
     assert refusal(lambda: draw_tile(Device(), ARRAY, 1, 1 << 32, 0)) == (
         "seed = 4294967296: must be 0 to 4294967295"
+    )
+
+
+def test_maps_that_nobody_could_hold_are_refused() -> None:
+    plan = plan_of("big", [replace(ARRAY, rows=4095, columns=4094)])
+    (layer,) = plan.layers
+    tiles = tuple(Tile(f"t{k}", k, 0, (0, 1), (0, 1, 1)) for k in range(2))
+    plan = replace(plan, layers=(replace(layer, tiles=tiles),))
+    assert refusal(lambda: draw(Device(), plan, 1)) == (
+        "the arrays have 67108864 devices, more than maps can have in all, 33554432"
     )
 
 

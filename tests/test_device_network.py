@@ -231,6 +231,31 @@ def test_pulses_are_seen_by_the_next_images() -> None:
     assert not np.array_equal(devices.forward(images).scores, before.scores)
 
 
+def test_a_spare_column_stands_in_for_a_bad_one() -> None:
+    """A column whose devices are all stuck is wrong, and right again by a spare one."""
+    network = small_network("step")
+    config = {
+        "host": {"programming": True},
+        "array": {"columns": 5, "spare_columns": 2, "rows": 16, "bias_rows": 24},
+    }
+    plan = map_network(network, Config.model_validate(config))
+    assert {layer.array.readout for layer in plan.layers} == {"sa", "adc"}
+    maps = draw(Device.ideal(), plan, 1)
+    images = random_images(np.random.default_rng(5), network, 20)
+    expected = golden.forward(network, images)
+    assert same(Devices(network, plan, maps).forward(images), expected)
+    for map in maps.values():
+        map.stuck[:-1, 3] = (1, 2)
+    assert not same(Devices(network, plan, maps).forward(images), expected)
+    spares = {name: {3: 1} for name in maps}
+    assert same(Devices(network, plan, maps, spares).forward(images), expected)
+    with pytest.raises(
+        ValueError,
+        match=r"^fc0_t0: column 5 and spare 0: there are 5 columns and 2 spare ones$",
+    ):
+        Devices(network, plan, maps, {"fc0_t0": {5: 0}})
+
+
 def test_maps_that_do_not_fit_are_refused() -> None:
     network = small_network()
     plan = map_network(network, Config.model_validate(MIXED))

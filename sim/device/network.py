@@ -36,6 +36,9 @@ class Devices:
     plan : Plan
     maps : mapping of str to DeviceMap
         For every tile, by its name.
+    spares : mapping of str to mapping of int to int, optional
+        By tile: bad columns, and the number of the spare column that holds the weights of each and
+        answers instead, counted from 0.
 
     Attributes
     ----------
@@ -45,13 +48,21 @@ class Devices:
     Raises
     ------
     ValueError
-        If the map of a tile is missing or of another array. Names the tile.
+        If the map of a tile is missing or of another array, or it has no such columns. Names the
+        tile.
     """
 
-    def __init__(self, network: Network, plan: Plan, maps: Mapping[str, DeviceMap]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        plan: Plan,
+        maps: Mapping[str, DeviceMap],
+        spares: Mapping[str, Mapping[int, int]] | None = None,
+    ) -> None:
         self.network = network
         self.plan = plan
         self.states: dict[str, State] = {}
+        self._homes: dict[str, Ints] = {}
         for layer, part in zip(network.layers, plan.layers, strict=True):
             for tile in part.tiles:
                 if tile.name not in maps:
@@ -60,7 +71,10 @@ class Devices:
                     maps[tile.name].require(part.array, part.activations)
                 except ValueError as error:
                     raise ValueError(f"{tile.name}: {error}") from error
+                homes = _homes(part, tile, (spares or {}).get(tile.name, {}))
                 stored = cells(layer, part, tile)
+                stored[:, homes] = stored[:, : len(homes)]
+                self._homes[tile.name] = homes
                 self.states[tile.name] = State(maps[tile.name], tile.id, stored)
 
     def forward(self, images: NDArray[np.uint8], first: int = 0) -> Trace:
@@ -109,7 +123,7 @@ class Devices:
             if part.array.ref_bits:
                 own[: stop - start] = codes[tile.group, start:stop]
             q = reader.read(*_lines(part, tile, drive), numbers, 0, own)
-            bits[tile.group, :, start:stop] = q[:, : stop - start]
+            bits[tile.group, :, start:stop] = q[:, self._homes[tile.name][: stop - start]]
         return bits
 
     def _sums(
@@ -137,7 +151,8 @@ class Devices:
         for tile, reader in self._readers(part):
             start, stop, _ = tile.outputs
             m = reader.read(*_lines(part, tile, drive), numbers, plane)
-            counts[tile.group, :, start:stop] += worth * m[:, : stop - start]
+            own = m[:, self._homes[tile.name][: stop - start]]
+            counts[tile.group, :, start:stop] += worth * own
 
     def _words(
         self, counts: Ints, part: LayerPlan, plane: int, worth: int, drive: Ints, numbers: Ints
@@ -224,6 +239,20 @@ def load_maps(directory: Path, plan: Plan) -> dict[str, DeviceMap]:
                 raise OutputError(named) from error
             maps[tile.name] = found
     return maps
+
+
+def _homes(part: LayerPlan, tile: Tile, spares: Mapping[int, int]) -> Ints:
+    """The column that holds each column's weights, spare or not."""
+    own, count = part.array.own_columns, part.array.spare_columns
+    homes = np.arange(own)
+    for column, spare in spares.items():
+        if not (0 <= column < own and 0 <= spare < count):
+            raise ValueError(
+                f"{tile.name}: column {column} and spare {spare}: there are {own} columns and "
+                f"{count} spare ones"
+            )
+        homes[column] = own + spare
+    return homes
 
 
 def _thresholds(layer: Dense, part: LayerPlan) -> Ints:
