@@ -16,12 +16,15 @@ from binohm.hdl.program_port import ProgramSpec
 __all__ = ["build_id", "modules"]
 
 
-def modules(network: Network, plan: Plan) -> dict[str, str]:
-    """Verilog text of every module but sockets, macros and memories, by module name, top first."""
+def modules(network: Network, plan: Plan, *, maps: bool = False) -> dict[str, str]:
+    """Verilog text of every module but sockets, macros and memories, by module name, top first.
+
+    With ``maps``, every socket gets the name of a device map.
+    """
     prefix = f"binohm_{plan.name}"
     library = Library(prefix)
     layers = [
-        (layer.name, Layer(library, _layer_spec(plan, layer, sum_range, count=count)))
+        (layer.name, Layer(library, _layer_spec(plan, layer, sum_range, count=count, maps=maps)))
         for layer, sum_range, count in _sums(network, plan)
     ]
     top = Pipeline(
@@ -66,7 +69,12 @@ def _sums(network: Network, plan: Plan) -> list[tuple[LayerPlan, tuple[int, int]
 
 
 def _layer_spec(
-    plan: Plan, layer: LayerPlan, sum_range: tuple[int, int] | None, *, count: bool
+    plan: Plan,
+    layer: LayerPlan,
+    sum_range: tuple[int, int] | None,
+    *,
+    count: bool,
+    maps: bool,
 ) -> LayerSpec:
     array = layer.array
     rom = next(
@@ -98,6 +106,7 @@ def _layer_spec(
                 tile.inputs,
                 (tile.outputs[0], tile.outputs[1]),
                 f"mem/{tile.name}_reference.hex" if array.ref_bits else "",
+                f"device/{tile.name}.hex" if maps else "",
             )
             for tile in layer.tiles
         ),

@@ -30,7 +30,8 @@ __all__ = ["Layer", "LayerSpec", "TileSpec"]
 class TileSpec:
     """One macro: instance name, image, identity, and which part of the layer it serves.
 
-    ``reference_image`` holds the reference codes of an array that has them.
+    ``reference_image`` holds the reference codes of an array that has them, ``map`` names its
+    device map if there is one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class TileSpec:
     inputs: tuple[int, int]
     outputs: tuple[int, int]
     reference_image: str = ""
+    map: str = ""
 
 
 @dataclass(frozen=True)
@@ -309,7 +311,7 @@ class Layer(wiring.Component):
             connections = attach(m, self.program, spec.pins, names, connections)
         for tile, pins in zip(spec.tiles, connections, strict=True):
             m.submodules[tile.name] = macro(
-                spec.socket, spec.pins, init=tile.image, id=tile.id, **pins
+                spec.socket, spec.pins, init=tile.image, map=tile.map, id=tile.id, **pins
             )
         if spec.spares:
             responses = [
