@@ -19,7 +19,8 @@ from binohm.gen.errors import ConfigError
 from binohm.gen.plan import Array, Cell, Plan, Readout
 from binohm.hdl.macro import MacroPins
 
-__all__ = ["VIEWS", "macro_pins", "render", "render_rom", "render_stubs", "render_table"]
+__all__ = ["VIEWS", "macro_pins", "render", "render_ram", "render_rom", "render_stubs"]
+__all__ += ["render_table"]
 
 VIEWS = ("digital", "asic", "jitter", "device")
 
@@ -86,6 +87,11 @@ def render_stubs(plan: Plan) -> str:
 def render_rom(plan: Plan) -> str:
     """Text of ``rtl/binohm_<name>_rom.v``."""
     return _view(plan, "rom.v")
+
+
+def render_ram(plan: Plan) -> str:
+    """Text of ``rtl/binohm_<name>_ram.v``."""
+    return _view(plan, "ram.v")
 
 
 def render_table(plan: Plan) -> str:
@@ -163,7 +169,7 @@ def _device(plan: Plan, array: Array) -> str:
         "REF_BITS": max(1, array.ref_bits),
         "REF_CODES": array.ref_codes,
         "PER_CYCLE": array.per_cycle,
-        "ROW_BITS": next(pin.width for pin in pins.ports if pin.name == "row"),
+        "ROW_BITS": pins.row_bits,
         "LATENCY": array.latency,
         "INTERVAL": array.interval,
         "OUTSTANDING": array.outstanding,
