@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from binohm.gen import config as configuration
+from binohm.gen import datasheet
 from binohm.gen.console import bar, status
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
@@ -23,6 +24,7 @@ from binohm.gen.energy import baseline
 from binohm.gen.energy import figures as energy_figures
 from binohm.gen.errors import ConfigError, DataError, OutputError, ToolError
 from binohm.gen.importer.qonnx import import_model
+from binohm.gen.macro_views import macro_pins
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.output import replacing
@@ -33,7 +35,9 @@ from binohm.gen.technology import Technology
 from binohm.gen.training.export import check_qonnx, fold, write_qonnx
 from binohm.gen.training.recipe import Recipe, Trained
 from binohm.sim import check as checking
+from binohm.sim import conformance
 from binohm.sim import run as running
+from binohm.sim.conformance import Promise
 from binohm.sim.datasets import Labelled
 from binohm.sim.datasets import load as load_data
 from binohm.sim.device import draw, measured
@@ -44,7 +48,7 @@ from binohm.sim.fetch import places
 from binohm.sim.tools import SIMULATORS
 
 __all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
-__all__ += ["mnist_mlp"]
+__all__ += ["check_macro", "mnist_mlp"]
 
 PICTURES = 8
 """Images that the bench in tb/ shows."""
@@ -152,6 +156,41 @@ def _check_figures(result: checking.CheckResult) -> dict[str, Any]:
         "interval": result.interval,
         "divergences": [{"text": str(found), **found.facts} for found in result.divergences],
     }
+
+
+def check_macro(
+    sources: Sequence[Path],
+    sheet: Path,
+    simulator: str | None = None,
+    *,
+    parameters: bool = False,
+    device_map: Path | None = None,
+) -> dict[str, Any]:
+    """Hold every macro of a datasheet to it, on both simulators if none is named."""
+    for path in (*sources, *([device_map] if device_map else [])):
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such file")
+    runs: list[dict[str, Any]] = []
+    with status("check-macro") as tell, tempfile.TemporaryDirectory() as place:
+        for name, macro in datasheet.load(sheet).macros.items():
+            promise = Promise(
+                name,
+                macro.array,
+                tuple((p.name, p.direction, p.width) for p in macro_pins(macro.array).ports),
+                {k: (c.latency, c.interval, c.outstanding) for k, c in macro.commands.items()},
+                macro.write.pulses if macro.write else 1,
+            )
+            for tool in [simulator] if simulator else SIMULATORS:
+                tell(f"{name} with {tool}")
+                found = conformance.check_macro(
+                    sources, promise, Path(place) / f"{len(runs)}", tool,
+                    parameters=parameters, device_map=device_map,
+                )  # fmt: skip
+                runs.append({
+                    "macro": name, "simulator": tool, "ok": not found.failures,
+                    "failures": list(found.failures), "counts": dict(found.counts),
+                })  # fmt: skip
+    return {"ok": all(one["ok"] for one in runs), "runs": runs}
 
 
 def run(

@@ -103,6 +103,14 @@ def init(
     technology: Annotated[
         bool, typer.Option("--technology", help="The energies and times of `run --energy` instead.")
     ] = False,
+    macro: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A Verilog shim for a macro of your own instead, and its datasheet beside it; the "
+            "name says what it is: my_sa_2t2r_128x64_b16.",
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write a configuration in which every key is explained and has its default."""
@@ -110,6 +118,9 @@ def init(
     from binohm.gen import technology as energies
     from binohm.gen.output import replacing
 
+    if macro is not None:
+        _write_shim(macro, output, force=force)
+        return
     text = energies.template() if technology else config.template()
     if output is None:
         print(text, end="")
@@ -204,6 +215,44 @@ def check(
         emit(figures)
     else:
         print_check(figures)
+    if not figures["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command("check-macro", epilog="Example: binohm check-macro my.v --datasheet my.toml")
+def check_macro(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="MACRO.v...", help="Verilog and SystemVerilog.")
+    ],
+    datasheet: Annotated[
+        Path, typer.Option(metavar="FILE.toml", help="What the macro promises: all in this file.")
+    ],
+    view_params: Annotated[
+        bool,
+        typer.Option(
+            "--view-params",
+            help="The module has INIT, MAP and ID, as our views have: INIT brings the cells. "
+            "Otherwise set and reset write them.",
+        ),
+    ] = False,
+    device_map: Annotated[
+        Path | None, typer.Option("--map", metavar="MAP.hex", help="What parameter MAP is given.")
+    ] = None,
+    simulator: Simulator = None,
+    as_json: Json = False,
+) -> None:
+    """Hold macros to their datasheet, at their pins; exit 1 with a line for every broken rule."""
+    from binohm.gen import actions
+    from binohm.gen.console import emit
+    from binohm.gen.summary import print_macros
+
+    figures = actions.check_macro(
+        sources, datasheet, simulator, parameters=view_params, device_map=device_map
+    )
+    if as_json:
+        emit(figures)
+    else:
+        print_macros(figures)
     if not figures["ok"]:
         raise typer.Exit(1)
 
@@ -370,6 +419,17 @@ def mnist_mlp(
     note(f"epoch {trained.epoch}: {100 * trained.validation:.2f} % of the images held out")
     facts = {"epoch": trained.epoch, "validation": trained.validation, "history": trained.history}
     _show_network(network, output, as_json=as_json, more=facts)
+
+
+def _write_shim(name: str, output: Path | None, *, force: bool) -> None:
+    from binohm.gen import shim
+    from binohm.gen.output import replacing
+
+    for suffix, text in zip((".v", ".toml"), shim.render(name), strict=True):
+        target = (output or Path(name)).with_suffix(suffix)
+        with replacing(target, force=force) as path:
+            path.write_text(text, encoding="utf-8")
+        print(target)
 
 
 def _show_network(

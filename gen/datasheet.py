@@ -27,6 +27,7 @@ with reference codes says ``ref_bits`` and ``ref_per_column``, one that loads an
 """
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,7 +36,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from binohm.gen.errors import ConfigError
 from binohm.gen.plan import Array, Cell, Plan, Readout
 
-__all__ = ["SCHEMA", "Cycles", "Datasheet", "Macro", "Timing", "Write", "digital", "load", "render"]
+__all__ = [
+    "SCHEMA",
+    "Cycles",
+    "Datasheet",
+    "Macro",
+    "Timing",
+    "Write",
+    "digital",
+    "load",
+    "render",
+    "text",
+]
 
 SCHEMA = 1
 
@@ -145,7 +157,11 @@ def digital(array: Array) -> Macro:
 
 def render(plan: Plan) -> str:
     """Text of ``macros/datasheet.toml``: the digital views of all arrays of a plan."""
-    macros = {f"binohm_{plan.name}_{array.name}": digital(array) for array in plan.arrays}
+    return text({f"binohm_{plan.name}_{array.name}": digital(array) for array in plan.arrays})
+
+
+def text(macros: Mapping[str, Macro]) -> str:
+    """A file that says of each module what it promises."""
     tables = [_table(f"macros.{name}", _stated(macro)) for name, macro in macros.items()]
     return "\n".join([f"schema = {SCHEMA}\n", *tables])
 

@@ -90,6 +90,20 @@ def print_check(figures: Figures) -> None:
             print(f"{run['simulator']}: {divergence['text']}")
 
 
+def print_macros(figures: Figures) -> None:
+    """Whether macros do what their datasheets say, and every rule that is broken."""
+    rows = [
+        [run["macro"], run["simulator"], "conforms" if run["ok"] else "FAILS",
+         run["counts"].get("read", 0), run["counts"].get("cycles", 0)]
+        for run in figures["runs"]
+    ]  # fmt: skip
+    print_table("Macros against their datasheets",
+                ("macro", "simulator", "verdict", "reads", "cycles"), rows)  # fmt: skip
+    for run in figures["runs"]:
+        for line in run["failures"]:
+            print(f"{run['macro']}, {run['simulator']}: {line}")
+
+
 def print_run(figures: Figures) -> None:
     """What a run over a data set gave."""
     keys = {
