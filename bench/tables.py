@@ -148,6 +148,15 @@ def configuration() -> str:
     return f"```toml\n{template()}```\n"
 
 
+def device_map() -> str:
+    """What stands where in a device map, and its random numbers."""
+    from binohm.sim.device import map as module
+
+    assert module.__doc__ is not None
+    text = module.__doc__.split("\n\n", 1)[1].rstrip()
+    return f"```text\n{text}\n```\n"
+
+
 def registers() -> str:
     """The register map of a design with two layers."""
     from binohm.hdl.registers import register_map
@@ -193,6 +202,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "engines": lambda: curve("spine", {"": "engine", "tfc_images_per_s": "images per second"}),
     "combinations": combinations,
     "configuration": configuration,
+    "device_map": device_map,
     "registers": registers,
     "commands": commands,
     "energies": energies,
