@@ -15,6 +15,7 @@ from small_build import MIXED, small_network
 from binohm.gen.__main__ import main
 from binohm.gen.config import Config, DeviceConfig
 from binohm.gen.mapping import map_network
+from binohm.sim import run as running
 from binohm.sim.datasets import load as load_data
 from binohm.sim.device.draw import draw
 from binohm.sim.device.measured import load
@@ -206,7 +207,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return status, said.out, said.err
 
 
-def test_devices_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_devices_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Maps of a build are those drawn from its configuration, and --engine device computes them."""
     build = tmp_path / "build"
     settings = ["--set", "device.seed=3", "--set", "device.read_noise=0.3"]
@@ -219,6 +222,7 @@ def test_devices_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     }
     images, labels = load_data("digits", split="test")
     trace = Devices(found.network, found.plan, maps).forward(images[:70])
+    monkeypatch.setattr(running, "CHUNK", 30)
     save = tmp_path / "scores.npz"
     status, out, _ = run(
         capsys, "run", str(build), "--data", "digits", "--images", "70", "--engine", "device",

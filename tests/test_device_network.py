@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from device_loop import Loop
 from hypothesis import given, settings
-from mapping_cases import Case, cases
+from mapping_cases import LARGEST, Case, cases
 from numpy.typing import NDArray
 from plan_arithmetic import signed, words
 from random_networks import random_images
@@ -68,21 +68,36 @@ def test_any_devices_are_their_arrays_read_one_by_one(case: Case) -> None:
     "layers",
     [
         {},
-        {"fc0": {"readout": "pcsa", "cell": "1t1r", "rows": 26}, "out": {"readout": "adc"}},
+        {
+            "fc0": {"readout": "pcsa", "cell": "1t1r", "engines": 4, "slices_per_read": 1},
+            "out": {"readout": "adc"},
+        },
         {"fc1": {"cell": "1t1r", "threshold": "reference", "reference_per_column": True}},
     ],
 )
 def test_mixed_devices_are_their_arrays_read_one_by_one(
     layers: dict[str, Any], device: Device
 ) -> None:
-    network = small_network("signed")
+    network = at_the_ends(small_network("signed"))
     own = {**MIXED["layers"], **layers}
     plan = map_network(network, Config.model_validate({**MIXED, "layers": own}))
     images = random_images(np.random.default_rng(2), network, 6)
     found = check(network, plan, images, device, (1 << 32) - 3)
     exact = golden.forward(network, images)
     wrong = np.concatenate([a != b for a, b in zip(found.hidden, exact.hidden, strict=True)], 1)
-    assert 0.02 < wrong.mean() < 0.6
+    assert (0.1 if device is WILD else 0.005) < wrong.mean() < 0.6
+
+
+def at_the_ends(network: Network) -> Network:
+    """Thresholds out of reach, and scores that 32 bits just hold."""
+    hidden = []
+    for layer in network.hidden:
+        theta = layer.theta.copy()
+        theta[:, ::3], theta[:, 1::3] = LARGEST, -LARGEST
+        hidden.append(replace(layer, theta=theta))
+    last = network.scores
+    scale = np.where(last.scale < 0, -1, 1) * (((1 << 31) - 10) // last.inputs)
+    return replace(network, layers=(*hidden, replace(last, scale=scale)))
 
 
 def check(
