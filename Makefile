@@ -7,7 +7,7 @@ BUILD  ?= build/$(MODEL)
 
 export PYTHON
 
-.PHONY: all demo test test-fast test-extras lint bench bench-energy bench-spine docs mutants verilog wheel clean distclean
+.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-energy bench-spine docs mutants verilog wheel clean distclean
 
 all: lint test-fast
 
@@ -50,7 +50,12 @@ lint: $(VENV)/dev | build/types
 	$(BIN)/mypy
 
 # Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
-bench: bench-spine bench-energy
+bench: bench-spine bench-energy bench-devices
+
+# Trains two networks the first time: half an hour.
+bench-devices: $(VENV)/train
+	$(BIN)/python bench/devices.py && $(BIN)/python bench/plots.py
+	$(BIN)/python bench/tables.py
 
 bench-energy: $(VENV)/dev
 	$(BIN)/python bench/energy.py
