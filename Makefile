@@ -7,7 +7,7 @@ BUILD  ?= build/$(MODEL)
 
 export PYTHON
 
-.PHONY: all demo test test-fast test-extras lint bench bench-spine docs mutants verilog wheel clean distclean
+.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-energy bench-spine docs mutants verilog wheel clean distclean
 
 all: lint test-fast
 
@@ -21,6 +21,10 @@ $(VENV)/runtime: $(VENV)/made pyproject.toml
 
 $(VENV)/dev: $(VENV)/runtime
 	$(BIN)/pip install -q --group dev && touch $@
+
+# PyTorch and what draws: training and its benchmarks.
+$(VENV)/train: $(VENV)/dev
+	$(BIN)/pip install -q --editable '.[train]' --group bench && touch $@
 
 build/types:
 	mkdir -p $@/binohm
@@ -38,7 +42,7 @@ test-fast: $(VENV)/dev
 	$(BIN)/pytest -n 2 -m "not slow and not extras"
 
 # What needs the network or more than the dev group: a fresh clone, a real installation.
-test-extras: $(VENV)/dev
+test-extras: $(VENV)/train
 	$(BIN)/pytest -m extras
 
 lint: $(VENV)/dev | build/types
@@ -46,7 +50,16 @@ lint: $(VENV)/dev | build/types
 	$(BIN)/mypy
 
 # Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
-bench: bench-spine
+bench: bench-spine bench-energy bench-devices
+
+# Trains two networks the first time: half an hour.
+bench-devices: $(VENV)/train
+	$(BIN)/python bench/devices.py && $(BIN)/python bench/plots.py
+	$(BIN)/python bench/tables.py
+
+bench-energy: $(VENV)/dev
+	$(BIN)/python bench/energy.py
+	$(BIN)/python bench/tables.py
 
 bench-spine: $(VENV)/dev
 	$(BIN)/python bench/spine.py

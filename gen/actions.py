@@ -9,31 +9,46 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from binohm.gen import config as configuration
+from binohm.gen import datasheet
 from binohm.gen.console import bar, status
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
-from binohm.gen.errors import OutputError
+from binohm.gen.energy import baseline
+from binohm.gen.energy import figures as energy_figures
+from binohm.gen.errors import ConfigError, DataError, OutputError, ToolError
 from binohm.gen.importer.qonnx import import_model
+from binohm.gen.macro_views import macro_pins
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.output import replacing
 from binohm.gen.pictures import made_up
+from binohm.gen.plan import Plan
 from binohm.gen.report import render_html
+from binohm.gen.technology import Technology
+from binohm.gen.training.export import check_qonnx, fold, write_qonnx
+from binohm.gen.training.recipe import Recipe, Trained
 from binohm.sim import check as checking
+from binohm.sim import conformance
 from binohm.sim import run as running
+from binohm.sim.conformance import Promise
 from binohm.sim.datasets import Labelled
 from binohm.sim.datasets import load as load_data
+from binohm.sim.device import draw, measured
+from binohm.sim.device.physics import Device
 from binohm.sim.directory import open_build
+from binohm.sim.events import count, measure
+from binohm.sim.fetch import places
 from binohm.sim.tools import SIMULATORS
 
 __all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
+__all__ += ["check_macro", "mnist_mlp"]
 
 PICTURES = 8
 """Images that the bench in tb/ shows."""
@@ -77,8 +92,31 @@ def build(
     cycles = predict(network, plan).results
     bench = checking.bench_files(network, plan, pictures, cycles=cycles)
     return write_build(
-        output, network, plan, config=settled.model_dump(), bench_files=bench, force=force
-    )
+        output, network, plan, config=settled.model_dump(), bench_files=bench,
+        device=device_maps(settled, plan), force=force,
+    )  # fmt: skip
+
+
+def device_maps(config: configuration.Config, plan: Plan) -> dict[str, str] | None:
+    """Text of the device map of every tile, drawn or measured; None without ``[device]``."""
+    if config.device is None:
+        return None
+    values = config.device.model_dump(exclude={"seed", "map"})
+    seed, file = config.device.seed, config.device.map
+    try:
+        device = Device(**values)
+    except ValueError as error:
+        raise ConfigError(f"device.{error}") from error
+    try:
+        if file is None:
+            maps = draw.draw(device, plan, seed)
+        else:
+            maps = measured.load(Path(file), plan, device, seed)
+    except OSError as error:
+        raise DataError(f"device.map = {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"device.map = {error}" if file else f"device: {error}") from error
+    return {name: made.text() for name, made in maps.items()}
 
 
 def check(
@@ -120,16 +158,55 @@ def _check_figures(result: checking.CheckResult) -> dict[str, Any]:
     }
 
 
+def check_macro(
+    sources: Sequence[Path],
+    sheet: Path,
+    simulator: str | None = None,
+    *,
+    parameters: bool = False,
+    device_map: Path | None = None,
+) -> dict[str, Any]:
+    """Hold every macro of a datasheet to it, on both simulators if none is named."""
+    for path in (*sources, *([device_map] if device_map else [])):
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such file")
+    runs: list[dict[str, Any]] = []
+    with status("check-macro") as tell, tempfile.TemporaryDirectory() as place:
+        for name, macro in datasheet.load(sheet).macros.items():
+            promise = Promise(
+                name,
+                macro.array,
+                tuple((p.name, p.direction, p.width) for p in macro_pins(macro.array).ports),
+                {k: (c.latency, c.interval, c.outstanding) for k, c in macro.commands.items()},
+                macro.write.pulses if macro.write else 1,
+            )
+            for tool in [simulator] if simulator else SIMULATORS:
+                tell(f"{name} with {tool}")
+                found = conformance.check_macro(
+                    sources, promise, Path(place) / f"{len(runs)}", tool,
+                    parameters=parameters, device_map=device_map,
+                )  # fmt: skip
+                runs.append({
+                    "macro": name, "simulator": tool, "ok": not found.failures,
+                    "failures": list(found.failures), "counts": dict(found.counts),
+                })  # fmt: skip
+    return {"ok": all(one["ok"] for one in runs), "runs": runs}
+
+
 def run(
     what: str,
     data: str,
     images: int | None = None,
-    engine: Literal["rtl", "packed", "golden"] | None = None,
+    engine: Literal["rtl", "packed", "golden", "device"] | None = None,
     save: Path | None = None,
     processes: int | None = None,
     seed: int = 0,
+    *,
+    technology: Technology | None = None,
 ) -> dict[str, Any]:
-    """Run a data set through a build or a network."""
+    """Run a data set through a build or a network; ``technology`` asks for energies."""
+    if technology is not None and not Path(what).is_dir():
+        raise OutputError(f"{what} has no arrays to spend energy; make them with `binohm build`")
     x, y = labelled(data)
     x, y = x[:images], y[:images]
     with (
@@ -158,9 +235,24 @@ def run(
         "cycles": sum(result.block_cycles) or None,
         "seconds": round(result.seconds, 3),
     }
+    if technology is not None:
+        figures["energy"] = _energy(path, x, technology)
     if path.is_dir() and not seed:
         _keep(path, "run", figures)
     return figures
+
+
+def _energy(directory: Path, x: running.Images, technology: Technology) -> dict[str, Any]:
+    """What an image takes in a build, and in one with a converter at every column."""
+    build = open_build(directory)
+    network, plan = build.network, build.plan
+    with status(f"count events of {directory}"):
+        activity = measure(network, plan, running.fitting(network, x))
+    mine = [asdict(layer) for layer in count(network, plan, activity)]
+    other = [asdict(layer) for layer in count(*baseline(network, plan), activity)]
+    predicted = predict(network, plan)
+    cycles = {"latency": predicted.latency, "interval": predicted.interval}
+    return energy_figures(mine, other, len(x), technology, cycles)
 
 
 @contextmanager
@@ -187,6 +279,35 @@ def report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     with replacing(directory / "report.html", force=True) as path:
         path.write_text(render_html(facts, results), encoding="utf-8")
     return facts, results
+
+
+def mnist_mlp(recipe: Recipe, output: Path, *, qonnx: bool = False) -> tuple[Trained, Network]:
+    """Train on MNIST and write the network, as an .npz or as QONNX.
+
+    Checkpoints are in the user's cache, so what was trained once is there at once.
+    """
+    try:
+        from binohm.gen.training.fit import fit
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ToolError(
+            "training takes PyTorch, which is missing: pip install '.[train]' in the repository"
+        ) from error
+    if qonnx:
+        check_qonnx(recipe)
+    with bar("load mnist") as shown:
+        images, labels = load_data(
+            "mnist", split="train", progress=lambda _, done, size: shown(done, size)
+        )
+    with bar("train mnist-mlp, epochs") as shown:
+        trained = fit(recipe, images, labels, places()[-1] / "training", shown)
+    network = fold(trained, "mnist_mlp", images.shape[1:])
+    if qonnx:
+        write_qonnx(trained, output)
+    else:
+        network.save(output)
+    return trained, network
 
 
 def _read_json(path: Path) -> dict[str, Any]:

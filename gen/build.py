@@ -11,16 +11,20 @@ from binohm.gen.verilog import to_verilog
 from binohm.hdl.layer import Layer, LayerSpec, TileSpec
 from binohm.hdl.library import Library
 from binohm.hdl.pipeline import Pipeline, PixelSpec
+from binohm.hdl.program_port import ProgramSpec
 
 __all__ = ["build_id", "modules"]
 
 
-def modules(network: Network, plan: Plan) -> dict[str, str]:
-    """Verilog text of every module but sockets, macros and memories, by module name, top first."""
+def modules(network: Network, plan: Plan, *, maps: bool = False) -> dict[str, str]:
+    """Verilog text of every module but sockets, macros and memories, by module name, top first.
+
+    With ``maps``, every socket gets the name of a device map.
+    """
     prefix = f"binohm_{plan.name}"
     library = Library(prefix)
     layers = [
-        (layer.name, Layer(library, _layer_spec(plan, layer, sum_range, count=count)))
+        (layer.name, Layer(library, _layer_spec(plan, layer, sum_range, count=count, maps=maps)))
         for layer, sum_range, count in _sums(network, plan)
     ]
     top = Pipeline(
@@ -31,6 +35,7 @@ def modules(network: Network, plan: Plan) -> dict[str, str]:
         scores=plan.host.scores,
         classes=network.scores.outputs,
         build_id=build_id(plan),
+        program=_program_spec(plan),
     )
     chain = {prefix: top} | {f"{prefix}_layer_{name}": layer for name, layer in layers}
     texts = to_verilog(chain, ports={prefix: top.ports})
@@ -64,7 +69,12 @@ def _sums(network: Network, plan: Plan) -> list[tuple[LayerPlan, tuple[int, int]
 
 
 def _layer_spec(
-    plan: Plan, layer: LayerPlan, sum_range: tuple[int, int] | None, *, count: bool
+    plan: Plan,
+    layer: LayerPlan,
+    sum_range: tuple[int, int] | None,
+    *,
+    count: bool,
+    maps: bool,
 ) -> LayerSpec:
     array = layer.array
     rom = next(
@@ -96,11 +106,24 @@ def _layer_spec(
                 tile.inputs,
                 (tile.outputs[0], tile.outputs[1]),
                 f"mem/{tile.name}_reference.hex" if array.ref_bits else "",
+                f"device/{tile.name}.hex" if maps else "",
             )
             for tile in layer.tiles
         ),
         rom_image=f"mem/{rom.name}.hex",
         fields=rom.fields,
+        program=_program_spec(plan),
+        spares=array.spare_columns,
+    )
+
+
+def _program_spec(plan: Plan) -> ProgramSpec | None:
+    if not plan.host.programming:
+        return None
+    return ProgramSpec(
+        tile_lines=tuple(layer.array.lines for layer in plan.layers for _ in layer.tiles),
+        columns=max(array.columns for array in plan.arrays),
+        spares=max(array.spare_columns for array in plan.arrays),
     )
 
 

@@ -4,9 +4,10 @@ What they do is in :mod:`binohm.gen.actions`. All imports that take time, ``bino
 are inside the commands: ``binohm --help`` loads none of them.
 """
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -99,17 +100,33 @@ def init(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write, instead of stdout.")
     ] = None,
+    technology: Annotated[
+        bool, typer.Option("--technology", help="The energies and times of `run --energy` instead.")
+    ] = False,
+    macro: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A Verilog shim for a macro of your own instead, and its datasheet beside it; the "
+            "name says what it is: my_sa_2t2r_128x64_b16.",
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write a configuration in which every key is explained and has its default."""
-    from binohm.gen.config import template
+    from binohm.gen import config
+    from binohm.gen import technology as energies
     from binohm.gen.output import replacing
 
+    if macro is not None:
+        _write_shim(macro, output, force=force)
+        return
+    text = energies.template() if technology else config.template()
     if output is None:
-        print(template(), end="")
+        print(text, end="")
         return
     with replacing(output, force=force) as path:
-        path.write_text(template(), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     print(output)
 
 
@@ -202,6 +219,44 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command("check-macro", epilog="Example: binohm check-macro my.v --datasheet my.toml")
+def check_macro(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="MACRO.v...", help="Verilog and SystemVerilog.")
+    ],
+    datasheet: Annotated[
+        Path, typer.Option(metavar="FILE.toml", help="What the macro promises: all in this file.")
+    ],
+    view_params: Annotated[
+        bool,
+        typer.Option(
+            "--view-params",
+            help="The module has INIT, MAP and ID, as our views have: INIT brings the cells. "
+            "Otherwise set and reset write them.",
+        ),
+    ] = False,
+    device_map: Annotated[
+        Path | None, typer.Option("--map", metavar="MAP.hex", help="What parameter MAP is given.")
+    ] = None,
+    simulator: Simulator = None,
+    as_json: Json = False,
+) -> None:
+    """Hold macros to their datasheet, at their pins; exit 1 with a line for every broken rule."""
+    from binohm.gen import actions
+    from binohm.gen.console import emit
+    from binohm.gen.summary import print_macros
+
+    figures = actions.check_macro(
+        sources, datasheet, simulator, parameters=view_params, device_map=device_map
+    )
+    if as_json:
+        emit(figures)
+    else:
+        print_macros(figures)
+    if not figures["ok"]:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: binohm run build/tfc --data mnist --save scores.npz")
 def run(
     what: Annotated[
@@ -210,8 +265,11 @@ def run(
     data: Annotated[str, typer.Option(metavar="DATA", help=DATA)],
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     engine: Annotated[
-        Literal["rtl", "packed", "golden"] | None,
-        typer.Option(help="The Verilog, compiled, or a model in NumPy.", show_default="rtl"),
+        Literal["rtl", "packed", "golden", "device"] | None,
+        typer.Option(
+            help="The Verilog, compiled, or a model in NumPy: of the network, or on device maps.",
+            show_default="rtl",
+        ),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="OUT.npz", help="Write scores and predictions.")
@@ -220,14 +278,23 @@ def run(
         int | None, typer.Option(min=1, help="Simulations at a time.", show_default="cores")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Other than 0: stall at random.")] = 0,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Energy and time of an image, from counted events.")
+    ] = False,
+    technology: Annotated[
+        Path | None,
+        typer.Option(help="What events cost, for --energy: `binohm init --technology` writes one."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a whole test set: accuracy, cycles an image; exit 1 if an image differs from golden."""
     from binohm.gen import actions
     from binohm.gen.console import emit
     from binohm.gen.summary import print_run
+    from binohm.gen.technology import load
 
-    figures = actions.run(what, data, images, engine, save, processes, seed)
+    costs = load(technology) if energy or technology else None
+    figures = actions.run(what, data, images, engine, save, processes, seed, technology=costs)
     if as_json:
         emit(figures)
     else:
@@ -316,13 +383,64 @@ def digits(
     _show_network(network, output, as_json=as_json)
 
 
-def _show_network(network: "Network", output: Path, *, as_json: bool) -> None:
+@train.command("mnist-mlp", epilog="Example: binohm train mnist-mlp --width 0.25 -o mlp.npz")
+def mnist_mlp(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The network, an .npz, or an .onnx (QONNX).")
+    ],
+    width: Annotated[float, typer.Option(help="Of hidden layers, of 2048.")] = 1.0,
+    layers: Annotated[int, typer.Option(help="Hidden ones.")] = 3,
+    pixel_bits: Annotated[
+        int, typer.Option(help="Of the input, 1 to 8; each is a read of the first layer.")
+    ] = 8,
+    split: Annotated[
+        int, typer.Option(metavar="ROWS", help="Groups of at most so many inputs; 0 splits none.")
+    ] = 0,
+    error_rate: Annotated[
+        float, typer.Option(help="Chance of a weight to be flipped while training.")
+    ] = 0.0,
+    epochs: Annotated[int, typer.Option(help="Over all training images.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of first weights, order and errors.")] = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train a fully connected network on MNIST, by PyTorch; a break costs one epoch at most."""
+    from binohm.gen import actions
+    from binohm.gen.console import note
+    from binohm.gen.output import replacing
+    from binohm.gen.training.recipe import Recipe
+
+    recipe = Recipe.mnist_mlp(
+        width, layers, pixel_bits=pixel_bits, split=split, error_rate=error_rate,
+        epochs=epochs, seed=seed,
+    )  # fmt: skip
+    with replacing(output, force=force) as path:
+        trained, network = actions.mnist_mlp(recipe, path, qonnx=output.suffix == ".onnx")
+    note(f"epoch {trained.epoch}: {100 * trained.validation:.2f} % of the images held out")
+    facts = {"epoch": trained.epoch, "validation": trained.validation, "history": trained.history}
+    _show_network(network, output, as_json=as_json, more=facts)
+
+
+def _write_shim(name: str, output: Path | None, *, force: bool) -> None:
+    from binohm.gen import shim
+    from binohm.gen.output import replacing
+
+    for suffix, text in zip((".v", ".toml"), shim.render(name), strict=True):
+        target = (output or Path(name)).with_suffix(suffix)
+        with replacing(target, force=force) as path:
+            path.write_text(text, encoding="utf-8")
+        print(target)
+
+
+def _show_network(
+    network: "Network", output: Path, *, as_json: bool, more: Mapping[str, Any] | None = None
+) -> None:
     from binohm.gen.console import emit
     from binohm.gen.summary import network_figures, print_network
 
     figures = network_figures(network)
     if as_json:
-        emit({"output": str(output), **figures})
+        emit({"output": str(output), **figures, **(more or {})})
     else:
         print_network(figures)
         print(output)

@@ -1,9 +1,10 @@
 """What a user may set, in TOML and by ``--set KEY=VALUE``, with every limit stated.
 
 A configuration is a :class:`Config`: ``[design]``, ``[array]``, ``[layers.<name>]`` (the keys of
-``[array]`` for one layer), ``[host]`` and ``[goal]``. Every field carries its unit or meaning, its
-range and its default once, below; :func:`template` and the error messages are made from them.
-Whether a network fits is not decided here but in :mod:`binohm.gen.mapping`.
+``[array]`` for one layer), ``[host]``, ``[goal]`` and, if there are device maps, ``[device]``.
+Every field carries its unit or meaning, its range and its default once, below; :func:`template`
+and the error messages are made from them. Whether a network fits is not decided here but in
+:mod:`binohm.gen.mapping`.
 
 Every mistake raises :class:`~binohm.gen.errors.ConfigError` in one line which names where it was
 made (the file or ``--set``), the key, the value and the range.
@@ -28,6 +29,7 @@ __all__ = [
     "ArrayConfig",
     "Config",
     "DesignConfig",
+    "DeviceConfig",
     "GoalConfig",
     "HostConfig",
     "load",
@@ -43,16 +45,26 @@ MAX_COUNT = 1 << 20
 
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Spares = Annotated[int, Field(ge=0, le=64)]
 BiasRows = Annotated[int, Field(ge=0, le=MAX_SIDE)]
 RefBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length() + 1)]
 AdcBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length())]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Bytes = Annotated[int, Field(ge=1, le=64)]
+Seed = Annotated[int, Field(ge=0, le=(1 << 32) - 1)]
 Cycles = Annotated[int, Field(ge=1, le=10**9)]
 
 
 def _key(default: object, text: str, allowed: str) -> Any:
     return Field(default, description=text, json_schema_extra={"allowed": allowed})
+
+
+def _number(default: float, low: float, high: float, unit: str, text: str) -> Any:
+    allowed = f"{low:g} to {high:g} {unit}".rstrip()
+    return Field(
+        default, ge=low, le=high, allow_inf_nan=False, description=text,
+        json_schema_extra={"allowed": allowed},
+    )  # fmt: skip
 
 
 class _Section(BaseModel):
@@ -100,6 +112,12 @@ class ArrayConfig(_Section):
         "share one, and must have equal thresholds.",
         "true or false",
     )
+    spare_columns: Spares = _key(
+        0,
+        "sa, adc: columns beyond `columns`, each of which can replace a bad one; needs\n"
+        "host.programming.",
+        "0 to 64 columns",
+    )
     cell: Cell = _key(
         "complementary",
         "Cell of one weight. complementary takes +1 and -1; 1t1r and 2t2r take +1 and off.",
@@ -144,6 +162,9 @@ class HostConfig(_Section):
     scores: bool = _key(
         True, "Whether a result holds the scores of all classes after the class.", "true or false"
     )
+    programming: bool = _key(
+        False, "Whether the host can program the arrays, by registers.", "true or false"
+    )
 
 
 class GoalConfig(_Section):
@@ -156,6 +177,73 @@ class GoalConfig(_Section):
     )
 
 
+class DeviceConfig(_Section):
+    """``[device]``, the devices of which maps are drawn. docs/devices.md has the sources."""
+
+    seed: Seed = _key(1, "Seed of everything that is drawn.", "0 to 4294967295")
+    map: str | None = _key(
+        None,
+        "Measured conductances, an .npz or a .csv: the devices are these, and what was not\n"
+        "measured is drawn.",
+        "a file",
+    )
+    lrs_ohm: float = _number(
+        100e3, 1e2, 1e8, "ohm", "Median of the low-resistance state (NeuroSim V1.4, a fallback)."
+    )
+    hrs_ohm: float = _number(
+        1.7e6, 1e2, 1e9, "ohm",
+        "Median of the high-resistance state, above lrs_ohm (NeuroSim V1.4).",
+    )  # fmt: skip
+    read_v: float = _number(0.55, 0.01, 1, "V", "Voltage across a cell in a read (NeuroSim V1.4).")
+    lrs_sigma_d2d: float = _number(
+        0.18, 0, 2, "", "Spread of ln(R) from device to device, low state."
+    )
+    hrs_sigma_d2d: float = _number(
+        0.45, 0, 2, "", "Spread of ln(R) from device to device, high state."
+    )
+    lrs_sigma_c2c: float = _number(0.0, 0, 2, "", "Spread of ln(R) from write to write, low state.")
+    hrs_sigma_c2c: float = _number(
+        0.0, 0, 2, "", "Spread of ln(R) from write to write, high state."
+    )
+    read_noise: float = _number(
+        0.0, 0, 1, "", "Deviation of a device's current from read to read, over that current."
+    )
+    sense_offset_a: float = _number(
+        0.0, 0, 1e-3, "A", "Deviation of the offsets of sense amplifiers and converters."
+    )
+    stuck_lrs: float = _number(0.0, 0, 1, "", "Fraction of the devices stuck in the low state.")
+    stuck_hrs: float = _number(0.0, 0, 1, "", "Fraction stuck in the high state.")
+    gate_v: float = _number(
+        1.1, 0.05, 5, "V", "Gate of the access transistors in a read (NeuroSim V1.4)."
+    )
+    k_a_per_v2: float = _number(
+        5.7e-5,
+        1e-7,
+        1,
+        "A/V^2",
+        "Access transistors: their resistance is 1 / (k * (gate_v - threshold_v)).",
+    )
+    threshold_v: float = _number(0.4, 0, 2, "V", "Access transistors: threshold, an assumption.")
+    threshold_sigma_v: float = _number(
+        2.5e-3, 0, 0.1, "V", "Access transistors: deviation of the threshold, inferred."
+    )
+    line_ohm: float = _number(3.1, 0, 100, "ohm", "Wire from cell to cell (NeuroSim V1.4).")
+    retention_s: float = _number(0.0, 0, 1e9, "s", "Time from programming to reading.")
+    drift_lrs: float = _number(
+        0.0, -0.2, 0.2, "", "R drifts by (1 + time / 1 s) to this power, low state."
+    )
+    drift_hrs: float = _number(0.0, -0.2, 0.2, "", "The same, high state.")
+    endurance_median: float = _number(
+        1e9, 1, 4e9, "pulses", "Pulses after which a device is stuck where it is."
+    )
+    endurance_sigma: float = _number(0.0, 0, 3, "", "Spread of the logarithm of the endurance.")
+    pulses_set: float = _number(1.0, 1, 15, "pulses", "Median of the pulses that set a device.")
+    pulses_reset: float = _number(1.0, 1, 15, "pulses", "Median of the pulses that reset a device.")
+    pulses_sigma: float = _number(
+        0.0, 0, 2, "", "Spread of the logarithm of both numbers of pulses."
+    )
+
+
 class Config(_Section):
     """A whole configuration.
 
@@ -165,6 +253,8 @@ class Config(_Section):
         The sections.
     layers : dict of str to ArrayConfig
         Layers that differ; what they leave out is taken from ``array``, see :meth:`for_layer`.
+    device : DeviceConfig or None
+        None unless the section is there: without it there are no device maps.
     """
 
     design: DesignConfig = DesignConfig()
@@ -172,6 +262,7 @@ class Config(_Section):
     layers: dict[str, ArrayConfig] = {}
     host: HostConfig = HostConfig()
     goal: GoalConfig = GoalConfig()
+    device: DeviceConfig | None = None
 
     def for_layer(self, name: str) -> ArrayConfig:
         """What holds for one layer."""
@@ -235,11 +326,14 @@ def template() -> str:
                 '# [layers.fc1]\n# readout = "pcsa"\n'
             )
             continue
-        parts.append(f"\n[{section}]\n")
+        drawn = section == "device"
+        parts.append("\n# With this section, maps of the devices are drawn.\n# " if drawn else "\n")
+        parts.append(f"[{section}]\n")
         for key, info in _fields(section).items():
             lines = f"{info.description}\nRange: {_allowed(info)}.".split("\n")
             parts += [f"# {line}\n" for line in lines]
-            parts.append(_default(key, info.default))
+            default = _default(key, info.default)
+            parts.append(f"# {default}" if drawn and info.default is not None else default)
     return "".join(parts)
 
 
@@ -288,7 +382,8 @@ def _value(text: str, value: str) -> Any:
 
 
 def _fields(section: str) -> dict[str, FieldInfo]:
-    model = ArrayConfig if section == "layers" else Config.model_fields[section].annotation
+    model: object = {"layers": ArrayConfig, "device": DeviceConfig}.get(section)
+    model = model or Config.model_fields[section].annotation
     assert isinstance(model, type) and issubclass(model, BaseModel)
     return model.model_fields
 

@@ -19,19 +19,35 @@ A file may describe several macros, each a table ``[macros.<module>]``::
 
 Cycles are those of :class:`binohm.gen.plan.Array`; a command that is not listed is accepted and
 answered with zeros. The tables ``timing``, ``write`` and ``endurance`` are for macros that are
-silicon or a model of it; the digital view, which keeps its cells in a memory, has none.
+silicon or a model of it; the digital view, which keeps its cells in a memory, has none. A macro
+with reference codes says ``ref_bits`` and ``ref_per_column``, one that loads an image of its cells
+``per_cycle``, the columns in a word of it.
+
+``binohm check-macro`` holds a macro to its datasheet, see docs/macro.md.
 """
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from binohm.gen.errors import ConfigError
 from binohm.gen.plan import Array, Cell, Plan, Readout
 
-__all__ = ["SCHEMA", "Cycles", "Datasheet", "Macro", "Timing", "Write", "digital", "load", "render"]
+__all__ = [
+    "SCHEMA",
+    "Cycles",
+    "Datasheet",
+    "Macro",
+    "Timing",
+    "Write",
+    "digital",
+    "load",
+    "render",
+    "text",
+]
 
 SCHEMA = 1
 
@@ -76,10 +92,40 @@ class Macro(_Table):
     columns: Count
     bias_rows: Annotated[int, Field(ge=0)]
     adc_bits: Annotated[int, Field(ge=0)]
+    ref_bits: Annotated[int, Field(ge=0, le=14)] = 0
+    ref_per_column: bool = False
+    per_cycle: Count | None = None
     commands: dict[Command, Cycles]
     timing: Timing | None = None
     write: Write | None = None
     endurance_writes: Count | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Macro":
+        """Refuse keys that cannot be true together."""
+        if "read" not in self.commands:
+            raise ValueError("commands.read is missing: every macro can read")
+        if (self.readout == "adc") != (self.adc_bits > 0):
+            raise ValueError(f"adc_bits = {self.adc_bits} with readout {self.readout}")
+        if self.readout != "sa" and (self.bias_rows or self.ref_bits):
+            raise ValueError(f"bias_rows and ref_bits are for readout sa, not {self.readout}")
+        if self.bias_rows and self.ref_bits:
+            raise ValueError("bias_rows and ref_bits exclude each other")
+        if self.ref_per_column and not self.ref_bits:
+            raise ValueError("ref_per_column needs ref_bits")
+        if (self.per_cycle or 1) > self.columns:
+            raise ValueError(f"per_cycle = {self.per_cycle} of {self.columns} columns")
+        return self
+
+    @property
+    def array(self) -> Array:
+        """The array that a plan would have to use this macro."""
+        read = self.commands["read"]
+        width = self.columns if self.readout == "pcsa" else self.per_cycle or self.columns
+        return Array(
+            self.readout, self.cell, self.rows, self.columns, self.bias_rows, self.adc_bits, width,
+            read.latency, read.interval, read.outstanding, self.ref_bits, self.ref_per_column,
+        )  # fmt: skip
 
 
 class Datasheet(_Table):
@@ -98,6 +144,9 @@ def digital(array: Array) -> Macro:
         columns=array.columns,
         bias_rows=array.bias_rows,
         adc_bits=array.adc_bits,
+        ref_bits=array.ref_bits,
+        ref_per_column=array.ref_per_column,
+        per_cycle=array.per_cycle,
         commands={
             "read": Cycles(
                 latency=array.latency, interval=array.interval, outstanding=array.outstanding
@@ -108,11 +157,12 @@ def digital(array: Array) -> Macro:
 
 def render(plan: Plan) -> str:
     """Text of ``macros/datasheet.toml``: the digital views of all arrays of a plan."""
-    macros = {f"binohm_{plan.name}_{array.name}": digital(array) for array in plan.arrays}
-    tables = [
-        _table(f"macros.{name}", macro.model_dump(exclude_none=True))
-        for name, macro in macros.items()
-    ]
+    return text({f"binohm_{plan.name}_{array.name}": digital(array) for array in plan.arrays})
+
+
+def text(macros: Mapping[str, Macro]) -> str:
+    """A file that says of each module what it promises."""
+    tables = [_table(f"macros.{name}", _stated(macro)) for name, macro in macros.items()]
     return "\n".join([f"schema = {SCHEMA}\n", *tables])
 
 
@@ -133,8 +183,18 @@ def load(path: Path) -> Datasheet:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "value_error":
+            raise ConfigError(f"{path}: {key}: {first['ctx']['error']}") from error
         found = "" if first["type"] == "missing" else f", not {first['input']!r}"
         raise ConfigError(f"{path}: {key}: {first['msg']}{found}") from error
+
+
+def _stated(macro: Macro) -> dict[str, Any]:
+    """What a file has to say: reference codes only of a macro that has them."""
+    values = macro.model_dump(exclude_none=True)
+    if not macro.ref_bits:
+        del values["ref_bits"], values["ref_per_column"]
+    return values
 
 
 def _table(name: str, values: dict[str, Any]) -> str:
@@ -147,4 +207,6 @@ def _table(name: str, values: dict[str, Any]) -> str:
 
 
 def _literal(value: str | int) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)

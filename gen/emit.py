@@ -75,8 +75,8 @@ def write_build(
     predicted = cycles.predict(network, plan)
     facts = report.report_data(network, plan, predicted, config=config)
     with claim(directory, force=force) as target:
-        rtl = _write_verilog(target, network, plan)
-        _write_lists(target, plan, rtl)
+        rtl = _write_verilog(target, network, plan, maps=device is not None)
+        _write_lists(target, plan, rtl, maps=device is not None)
         for name, text in images.render(network, plan).items():
             _write(target / "mem" / f"{name}.hex", text)
         for name, text in (device or {}).items():
@@ -137,26 +137,30 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _write_verilog(target: Path, network: Network, plan: Plan) -> list[str]:
+def _write_verilog(target: Path, network: Network, plan: Plan, *, maps: bool) -> list[str]:
     """rtl/ and macros/; returns the names under rtl/, top first."""
-    texts = build.modules(network, plan)
+    texts = build.modules(network, plan, maps=maps)
     prefix = f"binohm_{plan.name}"
     texts[f"{prefix}_rom"] = macro_views.render_rom(plan)
+    if plan.host.programming:
+        texts[f"{prefix}_ram"] = macro_views.render_ram(plan)
     if any(image.kind == "table" for image in plan.images):
         texts[f"{prefix}_table"] = macro_views.render_table(plan)
     for name, text in texts.items():
         _write(target / "rtl" / f"{name}.v", text)
     for view in ("digital", "asic"):
         _write(target / "macros" / f"{view}.v", macro_views.render(plan, view))
+    _write(target / "macros" / "device.sv", macro_views.render(plan, "device"))
     _write(target / "macros" / "stubs.v", macro_views.render_stubs(plan))
     _write(target / "macros" / "datasheet.toml", datasheet.render(plan))
     return list(texts)
 
 
-def _write_lists(target: Path, plan: Plan, rtl: list[str]) -> None:
+def _write_lists(target: Path, plan: Plan, rtl: list[str], *, maps: bool) -> None:
     """File lists, constraints, waivers and the FuseSoC core."""
     sources = [f"rtl/{name}.v" for name in rtl]
     _write(target / "digital.f", "\n".join([*sources, "macros/digital.v"]) + "\n")
+    _write(target / "device.f", "\n".join([*sources, "macros/device.sv"]) + "\n")
     _write(target / "asic.f", "\n".join([*sources, "macros/asic.v", "macros/stubs.v"]) + "\n")
     _write(target / "constraints" / "timing.sdc", SDC.format(name=plan.name, period_ns=20.0))
     _write(target / "lint.vlt", LINT.format(lines=_waivers(plan)))
@@ -166,22 +170,26 @@ def _write_lists(target: Path, plan: Plan, rtl: list[str]) -> None:
         for signal in TAP
     )
     _write(target / "taps.vlt", TAPS.format(lines=taps))
-    _write(target / f"{plan.name}.core", _core(plan, sources))
+    _write(target / f"{plan.name}.core", _core(plan, sources, maps=maps))
 
 
 def _waivers(plan: Plan) -> str:
     prefix = f"*rtl/binohm_{plan.name}"
     rows = [(rule, f"{prefix}*.v", reason) for rule, reason in WAIVED.items()]
+    one_hot = ["registers", *(["program*"] if plan.host.programming else [])]
     rows += [
-        ("CASEOVERLAP", f"{prefix}_registers.v", "one-hot selection, written as a parallel case"),
-        ("DECLFILENAME", "*macros/*.v", "one view of all arrays is one file"),
+        *(
+            ("CASEOVERLAP", f"{prefix}_{name}.v", "one-hot selection, written as a parallel case")
+            for name in one_hot
+        ),
+        ("DECLFILENAME", "*macros/*", "one view of all arrays is one file"),
     ]
     return "\n".join(
         f'// {reason}\nlint_off -rule {rule} -file "{file}"' for rule, file, reason in rows
     )
 
 
-def _core(plan: Plan, sources: list[str]) -> str:
+def _core(plan: Plan, sources: list[str], *, maps: bool) -> str:
     """FuseSoC CAPI2 description."""
 
     def fileset(files: list[str], kind: str = "verilogSource-2005") -> str:
@@ -189,6 +197,8 @@ def _core(plan: Plan, sources: list[str]) -> str:
         return f"    files:\n{listed}    file_type: {kind}\n"
 
     memories = [f"mem/{image.name}.hex" for image in plan.images]
+    tiles = [tile for layer in plan.layers for tile in layer.tiles] if maps else []
+    memories += [f"device/{tile.name}.hex" for tile in tiles]
     copied = "".join(f"      - {file}: {{copyto: {file}}}\n" for file in memories)
     return (
         "CAPI=2:\n"
@@ -197,10 +207,12 @@ def _core(plan: Plan, sources: list[str]) -> str:
         "filesets:\n"
         f"  rtl:\n{fileset(sources)}"
         f"  behavioural_macro:\n{fileset(['macros/digital.v'])}"
+        f"  device_macro:\n{fileset(['macros/device.sv'], 'systemVerilogSource')}"
         f"  macro_stub:\n{fileset(['macros/asic.v', 'macros/stubs.v'])}"
         f"  tb:\n    files:\n{copied}    file_type: user\n"
         "targets:\n"
         f"  default: &default\n    filesets: [rtl]\n    toplevel: binohm_{plan.name}\n"
         "  sim:\n    <<: *default\n    filesets: [rtl, behavioural_macro, tb]\n"
+        "  device:\n    <<: *default\n    filesets: [rtl, device_macro, tb]\n"
         "  asic:\n    <<: *default\n    filesets: [rtl, macro_stub]\n"
     )

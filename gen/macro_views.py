@@ -8,19 +8,21 @@ simulation.
 - ``digital``: synthesizable and exact; the cells are a memory with the image ``INIT``.
 - ``asic``: ignores the parameters and instantiates ``rram_<array.name>``, which has none.
 - ``jitter``: ``digital`` with random latency, seeded by ``ID``; for tests.
+- ``device``: for simulation; reads the devices of the map ``MAP``, loaded with ``INIT``.
 """
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.plan import Array, Plan
+from binohm.gen.plan import Array, Cell, Plan, Readout
 from binohm.hdl.macro import MacroPins
 
-__all__ = ["VIEWS", "macro_pins", "render", "render_rom", "render_stubs", "render_table"]
+__all__ = ["VIEWS", "macro_pins", "render", "render_ram", "render_rom", "render_stubs"]
+__all__ += ["render_table"]
 
-VIEWS = ("digital", "asic", "jitter")
+VIEWS = ("digital", "asic", "jitter", "device")
 
 HERE = Path(__file__).parent / "macros"
 
@@ -30,6 +32,9 @@ USED: dict[str, tuple[str, ...]] = {
     "pcsa": ("row", "col_x", "col_en"),
 }
 """Pins of the request, beside ``cmd``, that the digital view of a readout looks at."""
+
+NAME_BITS = 8 * 300
+"""Of the name of a file, with its folder: a port of the device view."""
 
 HANDSHAKE = ("req_valid", "req_ready", "q_valid", "q_ready")
 
@@ -43,6 +48,8 @@ def macro_pins(array: Array) -> MacroPins:
 def render(plan: Plan, view: str) -> str:
     """Text of ``macros/<view>.v``: a socket for each kind of array, and what the sockets need.
 
+    That of ``device`` is SystemVerilog: ``macros/device.sv``.
+
     Raises
     ------
     ConfigError
@@ -53,12 +60,14 @@ def render(plan: Plan, view: str) -> str:
     sockets = [_socket(plan, array, view) for array in plan.arrays]
     if view == "asic":
         return "\n".join(sockets)
+    if view == "device":
+        return "\n".join([*sockets, _view(plan, "device.sv")])
     readouts = {array.readout for array in plan.arrays}
-    files = [f"digital_{readout}" for readout in ("sa", "adc", "pcsa") if readout in readouts]
+    files = [f"digital_{readout}.v" for readout in ("sa", "adc", "pcsa") if readout in readouts]
     if readouts - {"pcsa"}:
-        files.append("digital_walk")
+        files.append("digital_walk.v")
     if view == "jitter":
-        files.append("jitter")
+        files.append("jitter.v")
     return "\n".join([*sockets, *(_view(plan, file) for file in files)])
 
 
@@ -77,18 +86,23 @@ def render_stubs(plan: Plan) -> str:
 
 def render_rom(plan: Plan) -> str:
     """Text of ``rtl/binohm_<name>_rom.v``."""
-    return _view(plan, "rom")
+    return _view(plan, "rom.v")
+
+
+def render_ram(plan: Plan) -> str:
+    """Text of ``rtl/binohm_<name>_ram.v``."""
+    return _view(plan, "ram.v")
 
 
 def render_table(plan: Plan) -> str:
     """Text of ``rtl/binohm_<name>_table.v``."""
-    return _view(plan, "table")
+    return _view(plan, "table.v")
 
 
 def _view(plan: Plan, file: str) -> str:
-    """A file of ``macros/``, with the modules of this plan."""
-    text = (HERE / f"{file}.v").read_text(encoding="utf-8")
-    return re.sub(r"\bbinohm_", f"binohm_{plan.name}_", text)
+    """A file of ``macros/``, with the modules of this plan; plusargs keep their names."""
+    text = (HERE / file).read_text(encoding="utf-8")
+    return re.sub(r"(?<![+\"])\bbinohm_", f"binohm_{plan.name}_", text)
 
 
 def _ports(array: Array) -> str:
@@ -105,6 +119,8 @@ def _socket(plan: Plan, array: Array, view: str) -> str:
     if view == "asic":
         inside = _instance(f"rram_{array.name}", "array", {}, {name: name for name in names})
         ignored = ['INIT == ""', 'MAP == ""', "ID == 0"]
+    elif view == "device":
+        inside, ignored = _device(plan, array), []
     else:
         inside, used = _digital(plan, array, jitter=view == "jitter")
         ignored = [name for name in names if name not in used]
@@ -116,8 +132,8 @@ def _socket(plan: Plan, array: Array, view: str) -> str:
         "    parameter integer ID = 0\n"
         f") (\n{_ports(array)}\n);\n"
         f"{inside}"
-        f"    wire unused = &{{1'b0, {', '.join(ignored)}}};\n"
-        "endmodule\n"
+        + (f"    wire unused = &{{1'b0, {', '.join(ignored)}}};\n" if ignored else "")
+        + "endmodule\n"
     )
 
 
@@ -138,6 +154,33 @@ def _digital(plan: Plan, array: Array, *, jitter: bool) -> tuple[str, list[str]]
         f"{prefix}_digital_{array.readout}", "array", _parameters(array), connections
     )
     return delay + array_itself, used
+
+
+def _device(plan: Plan, array: Array) -> str:
+    """The device view inside a socket."""
+    pins = macro_pins(array)
+    parameters = {
+        "ROWS": array.rows,
+        "BIAS_ROWS": array.bias_rows,
+        "COLUMNS": array.columns,
+        "READOUT": get_args(Readout).index(array.readout),
+        "CELL": get_args(Cell).index(array.cell),
+        "BITS": max(1, array.adc_bits),
+        "REF_BITS": max(1, array.ref_bits),
+        "REF_CODES": array.ref_codes,
+        "PER_CYCLE": array.per_cycle,
+        "ROW_BITS": pins.row_bits,
+        "LATENCY": array.latency,
+        "INTERVAL": array.interval,
+        "OUTSTANDING": array.outstanding,
+        "NAME_BITS": NAME_BITS,
+    }
+    names = {
+        port: f"{{{{({NAME_BITS}-$bits({parameter})){{1'b0}}}}, {parameter}}}"
+        for port, parameter in {"init": "INIT", "map": "MAP"}.items()
+    }
+    connections = {**names, "id": "ID", **{pin.name: pin.name for pin in pins.ports}}
+    return _instance(f"binohm_{plan.name}_device", "array", parameters, connections)
 
 
 def _parameters(array: Array) -> dict[str, Any]:

@@ -68,11 +68,16 @@ def map_network(network: Network, config: Config) -> Plan:
     config.check_layers([layer.name for layer in network.layers])
     if any(layer.name == "input" for layer in network.layers):
         raise ModelError("layer input: this name stands for the pixels; give the layer another")
-    host = Host(config.host.input_bytes, config.host.output_bytes, config.host.scores)
+    host = Host(
+        config.host.input_bytes,
+        config.host.output_bytes,
+        config.host.scores,
+        config.host.programming,
+    )
     wish = config.goal.interval
     goal = host.input_beats(network.input.elements) if wish == "input" else wish
     designs = [
-        _design(network, index, config.for_layer(layer.name), goal)
+        _design(network, index, config.for_layer(layer.name), goal, programming=host.programming)
         for index, layer in enumerate(network.layers)
     ]
     _check_size(designs)
@@ -131,10 +136,12 @@ class _Design:
     def tiles(self) -> int:
         if self.array.readout == "pcsa":
             return self.chunk * self.slices_per_read
-        return sum(map(len, self.parts)) * -(-self.layer.outputs // self.array.columns)
+        return sum(map(len, self.parts)) * -(-self.layer.outputs // self.array.own_columns)
 
 
-def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _Design:
+def _design(
+    network: Network, index: int, config: ArrayConfig, goal: int, *, programming: bool
+) -> _Design:
     layer = network.layers[index]
     inputs, kind = kinds(network, index)
     planes = network.input.plane_weights if inputs == "planes" else (1,)
@@ -142,6 +149,7 @@ def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _De
     readout = _readout(layer, inputs, kind, config)
     how = legal(readout, config.cell, inputs, kind)
     assert how is not None
+    _check_spares(layer.name, config, readout, programming=programming)
     if readout == "pcsa":
         chunk, width = engines(layer, config, len(planes), goal)
         array = Array(
@@ -150,13 +158,14 @@ def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _De
         parts: tuple[tuple[tuple[int, int], ...], ...] = (((0, layer.inputs),),)
         return _Design(layer, inputs, how, array, planes, magnitude, chunk, width, parts)
     per_cycle, chunk = columns(layer, config, len(planes), goal)
-    steps = -(-config.columns // per_cycle)
+    there = config.columns + config.spare_columns
+    steps = -(-there // per_cycle)
     ref_bits = _reference_bits(config) if readout == "sa" else 0
     array = Array(
         readout=readout,
         cell=config.cell,
         rows=config.rows,
-        columns=config.columns,
+        columns=there,
         bias_rows=config.bias_rows if readout == "sa" and not ref_bits else 0,
         adc_bits=_adc_bits(layer.name, config) if readout == "adc" else 0,
         per_cycle=per_cycle,
@@ -165,6 +174,7 @@ def _design(network: Network, index: int, config: ArrayConfig, goal: int) -> _De
         outstanding=2,
         ref_bits=ref_bits,
         ref_per_column=ref_bits > 0 and config.reference_per_column,
+        spare_columns=config.spare_columns,
     )
     parts = tuple(_cut(start, stop, config.rows) for start, stop in pairwise(_bounds(layer)))
     return _Design(layer, inputs, how, array, planes, magnitude, chunk, 1, parts)
@@ -293,6 +303,24 @@ def _adc_bits(name: str, config: ArrayConfig) -> int:
     return int(config.adc_bits)
 
 
+def _check_spares(name: str, config: ArrayConfig, readout: Readout, *, programming: bool) -> None:
+    """Refuse spare columns that nothing could use."""
+    if not config.spare_columns:
+        return
+    why, setting = "", f"layers.{name}.spare_columns = 0"
+    if not programming:
+        why = "only a host that programs the arrays can use them"
+        setting = f"host.programming = true or {setting}"
+    elif readout == "pcsa":
+        why = "the columns of pcsa are inputs, which no spare can take over"
+    elif readout == "sa" and config.threshold == "reference" and config.reference_per_column:
+        why = "a column's reference code stays where it is"
+    if why:
+        raise ConfigError(
+            f"layer {name}: spare_columns = {config.spare_columns}, but {why}; set {setting}"
+        )
+
+
 def _check_size(designs: Sequence[_Design]) -> None:
     """Refuse a plan that nobody could build, before its tiles are made."""
     tiles = sum(design.tiles for design in designs)
@@ -339,7 +367,7 @@ Place = tuple[int, tuple[int, int], tuple[int, int, int], int]
 
 def _array_places(design: _Design) -> Iterator[Place]:
     """``sa``, ``adc``: group, inputs, outputs and slice of each tile."""
-    across = _cut(0, design.layer.outputs, design.array.columns)
+    across = _cut(0, design.layer.outputs, design.array.own_columns)
     for group, parts in enumerate(design.parts):
         for inputs, outputs in product(parts, across):
             yield group, inputs, (*outputs, 1), 0

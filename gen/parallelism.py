@@ -15,11 +15,12 @@ __all__ = ["columns", "engines"]
 
 def columns(layer: Dense | Scores, config: ArrayConfig, planes: int, goal: int) -> tuple[int, int]:
     """``sa``, ``adc``: columns and outputs per cycle."""
+    there = config.columns + config.spare_columns
     if config.columns_per_cycle == "auto":
         limit = max(1, goal // planes)
-        return -(-config.columns // limit), -(-layer.outputs // limit)
-    per_cycle = min(config.columns_per_cycle, config.columns)
-    steps = -(-config.columns // per_cycle)
+        return -(-there // limit), -(-layer.outputs // limit)
+    per_cycle = min(config.columns_per_cycle, there)
+    steps = -(-there // per_cycle)
     return per_cycle, -(-layer.outputs // steps)
 
 

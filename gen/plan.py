@@ -58,7 +58,7 @@ class Array:
     ----------
     readout, cell : str
     rows, columns : int
-        Logical inputs (``pcsa``: words) and columns.
+        Logical inputs (``pcsa``: words) and columns, spare ones included.
     bias_rows : int
         Rows beyond ``rows``, always driven +1. ``sa`` without reference codes only, else 0.
     adc_bits : int
@@ -75,6 +75,8 @@ class Array:
         for thresholds in bias rows.
     ref_per_column : bool
         Whether each column has a code of its own, column 0 lowest; else one code is for all.
+    spare_columns : int
+        Of the columns, the last so many hold no output, until they replace a bad column.
     """
 
     readout: Readout
@@ -89,6 +91,7 @@ class Array:
     outstanding: int
     ref_bits: int = 0
     ref_per_column: bool = False
+    spare_columns: int = 0
 
     @property
     def name(self) -> str:
@@ -102,12 +105,19 @@ class Array:
             parts.append(f"q{self.adc_bits}")
         if self.readout != "pcsa":
             parts.append(f"p{self.per_cycle}")
+        if self.spare_columns:
+            parts.append(f"s{self.spare_columns}")
         return "_".join(parts)
 
     @property
     def lines(self) -> int:
         """Driven lines: rows and bias rows."""
         return self.rows + self.bias_rows
+
+    @property
+    def own_columns(self) -> int:
+        """Columns that are not spare."""
+        return self.columns - self.spare_columns
 
     @property
     def q_bits(self) -> int:
@@ -293,11 +303,14 @@ class Host:
     scores : bool
         Whether a result frame holds the scores after the class. A frame is a sequence of 32-bit
         little-endian words: the class, then one signed score per class.
+    programming : bool
+        Whether the host can program the arrays.
     """
 
     input_bytes: int
     output_bytes: int
     scores: bool
+    programming: bool = False
 
     def input_beats(self, elements: int) -> int:
         """Beats of one image, a byte per pixel."""
@@ -342,8 +355,10 @@ class Plan:
             layer["array"] = {
                 key: value
                 for key, value in layer["array"].items()
-                if value or key not in ("ref_bits", "ref_per_column")
+                if value or key not in ("ref_bits", "ref_per_column", "spare_columns")
             }
+        if not self.host.programming:
+            del facts["host"]["programming"]
         return json.dumps(facts, indent=1) + "\n"
 
     @classmethod

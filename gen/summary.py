@@ -8,7 +8,7 @@ from binohm.gen.console import print_table
 from binohm.gen.network import Dense, Network
 
 __all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_network"]
-__all__ += ["print_run"]
+__all__ += ["print_energy", "print_run"]
 
 Figures = Mapping[str, Any]
 
@@ -90,6 +90,20 @@ def print_check(figures: Figures) -> None:
             print(f"{run['simulator']}: {divergence['text']}")
 
 
+def print_macros(figures: Figures) -> None:
+    """Whether macros do what their datasheets say, and every rule that is broken."""
+    rows = [
+        [run["macro"], run["simulator"], "conforms" if run["ok"] else "FAILS",
+         run["counts"].get("read", 0), run["counts"].get("cycles", 0)]
+        for run in figures["runs"]
+    ]  # fmt: skip
+    print_table("Macros against their datasheets",
+                ("macro", "simulator", "verdict", "reads", "cycles"), rows)  # fmt: skip
+    for run in figures["runs"]:
+        for line in run["failures"]:
+            print(f"{run['macro']}, {run['simulator']}: {line}")
+
+
 def print_run(figures: Figures) -> None:
     """What a run over a data set gave."""
     keys = {
@@ -106,6 +120,42 @@ def print_run(figures: Figures) -> None:
         if value is not None:
             rows.append([words, f"{100 * value:.2f} %" if key == "accuracy" else f"{value:,}"])
     print_table(f"{figures['data']} through {figures['engine']}", ("", ""), rows)
+    if "energy" in figures:
+        print_energy(figures["energy"])
+
+
+def print_energy(figures: Figures) -> None:
+    """Energy and time of an image, beside the same network with a converter at every column."""
+    mine, other, ratio = figures["build"], figures["baseline"], figures["ratio"]
+    rows: list[list[object]] = [
+        [part, round(mine["parts_pj"][part], 2), round(other["parts_pj"][part], 2)]
+        for part in mine["parts_pj"]
+        if mine["parts_pj"][part] or other["parts_pj"][part]
+    ]
+    rows.append(["all", round(mine["total_pj"], 2), round(other["total_pj"], 2)])
+    bits = " and ".join(str(number) for number in other["adc_bits"])
+    print_table("Energy of an image, pJ", ("", "this build", f"converters of {bits} bits"), rows)
+    rows = [
+        [words, design["sense_amplifiers"], round(design["events"]["sense_strobes"], 1),
+         design["converters"], round(design["events"]["conversions"], 1)]
+        for words, design in (("this build", mine), ("converters", other))
+    ]  # fmt: skip
+    heads = ("", "sense amplifiers", "strobes an image", "converters", "conversions an image")
+    print_table("Readout of columns", heads, rows)
+    rows = []
+    for one, two in zip(mine["layers"], other["layers"], strict=True):
+        readout = [round(layer["parts_pj"]["sensing"], 2) for layer in (one, two)]
+        whole = [round(layer["total_pj"], 2) for layer in (one, two)]
+        rows.append([one["name"], *readout, *whole])
+    heads = ("layer", "readout, pJ", "by converters", "all, pJ", "with converters")
+    print_table("By layer", heads, rows)
+    for key, words in (("sensing", "Readout"), ("total", "In all")):
+        if ratio[key] is not None:
+            print(f"{words}: converters take {ratio[key]:.3g} times the energy.")
+    period = figures["clock_period_ns"]
+    times = ", ".join(f"{name} {value:g} ns" for name, value in figures["time_ns"].items())
+    print(f"Time of an image at {period:g} ns a cycle: {times}.")
+    print(figures["note"])
 
 
 def print_demo(facts: Figures, results: Figures, directory: Path) -> None:

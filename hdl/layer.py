@@ -15,6 +15,7 @@ from binohm.hdl.gather import Gather
 from binohm.hdl.join import Join
 from binohm.hdl.library import Library
 from binohm.hdl.macro import MacroPins, macro
+from binohm.hdl.program_port import ProgramSpec, attach, program_port, replaced
 from binohm.hdl.queue import Queue
 from binohm.hdl.row_drive import RowDrive
 from binohm.hdl.scores import Scores, scores_layout
@@ -29,7 +30,8 @@ __all__ = ["Layer", "LayerSpec", "TileSpec"]
 class TileSpec:
     """One macro: instance name, image, identity, and which part of the layer it serves.
 
-    ``reference_image`` holds the reference codes of an array that has them.
+    ``reference_image`` holds the reference codes of an array that has them, ``map`` names its
+    device map if there is one.
     """
 
     name: str
@@ -39,6 +41,7 @@ class TileSpec:
     inputs: tuple[int, int]
     outputs: tuple[int, int]
     reference_image: str = ""
+    map: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class LayerSpec:
         File of flips, thresholds or affines.
     fields : tuple of int
         Their widths: () for flips, (theta,) for thresholds, (scale, offset) for affines.
+    program : ProgramSpec, optional
+        What a programmer of the whole design can reach.
+    spares : int
+        Spare columns of a macro, its last ones.
     """
 
     readout: str
@@ -89,6 +96,8 @@ class LayerSpec:
     tiles: tuple[TileSpec, ...]
     rom_image: str
     fields: tuple[int, ...]
+    program: ProgramSpec | None = None
+    spares: int = 0
 
     @property
     def scores(self) -> bool:
@@ -124,6 +133,8 @@ class Layer(wiring.Component):
         The next layer's activations, or the scores.
     activated : Out(1)
         High for a cycle with each read request: one array activation.
+    program : In(program_port(spec.program))
+        Only with a programmer; the layer must be empty while it is active.
     """
 
     def __init__(self, library: Library, spec: LayerSpec) -> None:
@@ -139,6 +150,7 @@ class Layer(wiring.Component):
             ),
             "o": Out(stream.Signature(result)),
             "activated": Out(1),
+            **({"program": In(program_port(spec.program))} if spec.program else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -282,23 +294,30 @@ class Layer(wiring.Component):
             requests.ready.eq(fork.i.ready),
             self.activated.eq(fork.i.valid & fork.i.ready),
         ]
-        responses: list[Value] = []
+        responses = [Signal(spec.pins.q_bits, name=f"{tile.name}_q") for tile in spec.tiles]
+        connections = []
         for number, tile in enumerate(spec.tiles):
             offer, answer = getattr(fork, f"o{number}"), getattr(join, f"i{number}")
-            q = Signal(spec.pins.q_bits, name=f"{tile.name}_q")
-            m.submodules[tile.name] = macro(
-                spec.socket,
-                spec.pins,
-                init=tile.image,
-                id=tile.id,
-                req_valid=offer.valid,
-                req_ready=offer.ready,
-                q=q,
-                q_valid=answer.valid,
-                q_ready=answer.ready,
+            connections.append({
+                "req_valid": offer.valid,
+                "req_ready": offer.ready,
+                "q": responses[number],
+                "q_valid": answer.valid,
+                "q_ready": answer.ready,
                 **request(tile),
+            })
+        names = [(tile.name, tile.id) for tile in spec.tiles]
+        if spec.program:
+            connections = attach(m, self.program, spec.pins, names, connections)
+        for tile, pins in zip(spec.tiles, connections, strict=True):
+            m.submodules[tile.name] = macro(
+                spec.socket, spec.pins, init=tile.image, map=tile.map, id=tile.id, **pins
             )
-            responses.append(q)
+        if spec.spares:
+            responses = [
+                replaced(m, self.program, spec.pins, spec.spares, name, q)
+                for name, q in zip(names, responses, strict=True)
+            ]
         return responses, join.o
 
     def _finish(self, m: Module, chunks: stream.Interface) -> None:

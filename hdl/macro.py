@@ -87,13 +87,18 @@ class MacroPins:
         return self.rows + self.bias_rows
 
     @property
+    def row_bits(self) -> int:
+        """Bits of the number of a line, at least one."""
+        return (max(self.lines, 2) - 1).bit_length()
+
+    @property
     def ports(self) -> tuple[Pin, ...]:
         """All pins, in the order in which the views declare them."""
         return (
             Pin("clk", "input", 1),
             Pin("rst", "input", 1),
             Pin("cmd", "input", 3),
-            Pin("row", "input", range(max(self.lines, 2))[-1].bit_length()),
+            Pin("row", "input", self.row_bits),
             Pin("x_p", "input", self.lines),
             Pin("x_n", "input", self.lines),
             Pin("col_x", "input", self.columns),

@@ -21,6 +21,9 @@ from binohm.hdl.frame_output import FrameOutput
 from binohm.hdl.layer import Layer
 from binohm.hdl.library import Library
 from binohm.hdl.pixel_input import PixelInput
+from binohm.hdl.program_port import ProgramSpec, any_of, program_port
+from binohm.hdl.program_registers import ProgramRegisters
+from binohm.hdl.programmer import Programmer
 from binohm.hdl.registers import Registers
 
 __all__ = ["Pipeline", "PixelSpec"]
@@ -82,6 +85,8 @@ class Pipeline(Elaboratable):
     classes : int
     build_id : int
         32 bits that tell builds apart.
+    program : ProgramSpec, optional
+        What the host can program; the layers have the same.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Pipeline(Elaboratable):
         scores: bool,
         classes: int,
         build_id: int,
+        program: ProgramSpec | None = None,
     ) -> None:
         self.library = library
         self.layers = tuple(layers)
@@ -102,6 +108,7 @@ class Pipeline(Elaboratable):
         self.scores = scores
         self.classes = classes
         self.build_id = build_id
+        self.program = program
         self.aclk = Signal()
         self.aresetn = Signal()
         self.s_axis = _axis("s_axis", pixels.input_bytes)
@@ -121,7 +128,7 @@ class Pipeline(Elaboratable):
         m.domains.sync = ClockDomain()
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
         source = self._input(m)
-        last, activated = self._chain(m, source)
+        last, activated, buses = self._chain(m, source)
         sink = self.library.place(
             m,
             "output",
@@ -139,7 +146,12 @@ class Pipeline(Elaboratable):
             ),
             sink.tready.eq(self.m_axis["tready"]),
         ]
-        self._registers(m, source, sink, activated)
+        registers = self._registers(m, source, sink, activated)
+        if self.program:
+            busy = self._programmer(m, self.program, registers, buses)
+            m.d.comb += source.enable.eq(registers.enable & ~busy)
+        else:
+            m.d.comb += source.enable.eq(registers.enable)
         return m
 
     def _input(self, m: Module) -> Any:
@@ -175,10 +187,10 @@ class Pipeline(Elaboratable):
                 )
         return source
 
-    def _chain(self, m: Module, source: Any) -> tuple[Any, Value]:
-        """The layers, each an instance of its own module, and their activation pulses."""
+    def _chain(self, m: Module, source: Any) -> tuple[Any, Value, list[Any]]:
+        """The layers, each an instance of its own module; their activation pulses and buses."""
         upstream = _kept(source.o)
-        pulses = []
+        pulses, buses = [], []
         for name, layer in self.layers:
             inside = layer.signature.create(path=(f"layer_{name}",))
             ports: dict[str, Value] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
@@ -194,9 +206,11 @@ class Pipeline(Elaboratable):
             m.submodules[f"layer_{name}"] = Instance(f"{self.library.prefix}_layer_{name}", **ports)
             upstream = _kept(inside.o)
             pulses.append(inside.activated)
-        return upstream, Cat(*pulses)
+            if self.program:
+                buses.append(inside.program)
+        return upstream, Cat(*pulses), buses
 
-    def _registers(self, m: Module, source: Any, sink: Any, activated: Value) -> None:
+    def _registers(self, m: Module, source: Any, sink: Any, activated: Value) -> Any:
         registers = self.library.place(
             m,
             "registers",
@@ -205,6 +219,7 @@ class Pipeline(Elaboratable):
             build_id=self.build_id,
             elements=self.pixels.elements,
             classes=self.classes,
+            **({"programming": True, "spares": self.program.spares} if self.program else {}),
         )
         for name, (_, driven) in AXI_LITE.items():
             port, inner = self.s_axi[name], getattr(registers, name)
@@ -215,8 +230,54 @@ class Pipeline(Elaboratable):
             registers.error.eq(source.error),
             registers.done.eq(sink.done),
             registers.activated.eq(activated),
-            source.enable.eq(registers.enable),
         ]
+        return registers
+
+    def _programmer(
+        self, m: Module, spec: ProgramSpec, registers: Any, buses: Sequence[Any]
+    ) -> Value:
+        """What programs the arrays; whether it is busy."""
+        host = self.library.place(
+            m,
+            "program_registers",
+            ProgramRegisters,
+            spec.tile_lines,
+            columns=spec.columns,
+            spares=spec.spares,
+            memory=f"{self.library.prefix}_ram",
+        )
+        programmer = self.library.place(
+            m,
+            "programmer",
+            Programmer,
+            len(spec.tile_lines),
+            lines=spec.lines,
+            columns=spec.columns,
+        )
+        wiring.connect(m, registers.program, host.host)
+        for name in ("fail_a", "fail_b", "counted", "pulsed", "failed", "setting"):
+            m.d.comb += getattr(host, name).eq(getattr(programmer, name))
+        m.d.comb += [
+            programmer.command.payload.eq(host.command.payload),
+            programmer.command.valid.eq(host.command.valid),
+            host.command.ready.eq(programmer.command.ready),
+            programmer.stop.eq(host.stop),
+            programmer.empty.eq(~registers.busy),
+            programmer.request.ready.eq(Cat(bus.request.ready for bus in buses).any()),
+            programmer.response.valid.eq(Cat(bus.response.valid for bus in buses).any()),
+            programmer.response.payload.eq(any_of([bus.response.payload for bus in buses])),
+        ]
+        said = {"active": programmer.active} | {
+            name: getattr(host, name) for name in program_port(spec).members if "remap" in name
+        }
+        for bus in buses:
+            m.d.comb += [
+                *(getattr(bus, name).eq(value) for name, value in said.items()),
+                bus.request.payload.eq(programmer.request.payload),
+                bus.request.valid.eq(programmer.request.valid),
+                bus.response.ready.eq(programmer.response.ready),
+            ]
+        return host.busy
 
 
 def _axis(prefix: str, width: int) -> dict[str, Signal]:

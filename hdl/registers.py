@@ -1,15 +1,14 @@
 """What a host sees and sets: AXI4-Lite registers."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.checks import require_int
+from binohm.hdl.checks import require_bool, require_int
+from binohm.hdl.program_registers import FIRST_PROGRAM, HOST_ACCESS, program_map
+from binohm.hdl.register import Register
 
-__all__ = ["ID", "VERSION", "Register", "Registers", "register_map"]
+__all__ = ["ID", "VERSION", "Registers", "register_map"]
 
 ID = 0x424E4F48
 """``BNOH``, the first letter in the highest byte."""
@@ -18,32 +17,14 @@ VERSION = 1
 """Of the register map."""
 
 OKAY, SLVERR = 0, 2
-MOST_LAYERS = (0x1000 - 0x40) // 4
+FIRST_ACTIVATIONS = 0x40
+MOST_LAYERS = (0x1000 - FIRST_ACTIVATIONS) // 4
+MOST_LAYERS_PROGRAMMED = (FIRST_PROGRAM - FIRST_ACTIVATIONS) // 4
 
 
-@dataclass(frozen=True)
-class Register:
-    """One 32-bit register.
-
-    Parameters
-    ----------
-    name : str
-        Upper case, an identifier.
-    offset : int
-        Byte address.
-    access : str
-        ``ro`` or ``rw``.
-    meaning : str
-        One sentence.
-    """
-
-    name: str
-    offset: int
-    access: Literal["ro", "rw"]
-    meaning: str
-
-
-def register_map(layers: int) -> tuple[Register, ...]:
+def register_map(
+    layers: int, *, programming: bool = False, spares: int = 0
+) -> tuple[Register, ...]:
     """All registers of a design of ``layers`` layers, by offset."""
     return (
         Register("ID", 0x00, "ro", f'0x{ID:08x}, which is "BNOH".'),
@@ -78,19 +59,23 @@ def register_map(layers: int) -> tuple[Register, ...]:
         Register("CLASSES", 0x2C, "ro", "Classes, and scores in a result."),
         *(
             Register(
-                f"ACTIVATIONS_{layer}", 0x40 + 4 * layer, "ro", f"Array reads of layer {layer}."
+                f"ACTIVATIONS_{layer}",
+                FIRST_ACTIVATIONS + 4 * layer,
+                "ro",
+                f"Array reads of layer {layer}.",
             )
             for layer in range(layers)
         ),
+        *(program_map(spares) if programming else ()),
     )
 
 
 class Registers(wiring.Component):
     """Identity, control and counters behind AXI4-Lite.
 
-    Counters are 32 bits wide and wrap, cycles 64. A read or write anywhere else, and a write to
-    what is read only, is answered with SLVERR. The two low address bits are ignored; CONTROL is
-    written only if byte 0 is strobed.
+    Counters are 32 bits wide and wrap, cycles 64. A read or write anywhere else, a write to what is
+    read only and a read of what is write only are answered with SLVERR. The two low address bits
+    are ignored; CONTROL is written only if byte 0 is strobed.
 
     Latency is 1 cycle from address (and data) to response. Throughput is 1 read and 1 write per
     cycle. A write is accepted when both its address and its data are there, in one cycle.
@@ -98,11 +83,17 @@ class Registers(wiring.Component):
     Parameters
     ----------
     layers : int
-        1 to 1008.
+        1 to 1008, or 944 with programming.
     build_id : int
         32 bits.
     elements, classes : int
         At least 1.
+    programming : bool
+        Whether there are the registers of :mod:`binohm.hdl.program_registers`; ``program`` is
+        their access. A write that they do not accept, or of less than a word, is answered with
+        SLVERR.
+    spares : int
+        Most spare columns of an array.
 
     Members
     -------
@@ -115,21 +106,38 @@ class Registers(wiring.Component):
     activated : In(layers)
         High for a cycle with each array read of a layer.
     enable : Out(1)
+    program : Out(HOST_ACCESS)
+    busy : Out(1)
+        A frame is inside. Both only with programming.
     """
 
-    def __init__(self, layers: int, *, build_id: int, elements: int, classes: int) -> None:
+    def __init__(
+        self,
+        layers: int,
+        *,
+        build_id: int,
+        elements: int,
+        classes: int,
+        programming: bool = False,
+        spares: int = 0,
+    ) -> None:
         require_int("layers", layers)
         require_int("build_id", build_id, least=0)
         require_int("elements", elements)
         require_int("classes", classes)
-        if layers > MOST_LAYERS:
-            raise ValueError(f"layers must be 1 to {MOST_LAYERS}, not {layers}")
+        require_bool("programming", programming)
+        require_int("spares", spares, least=0)
+        most = MOST_LAYERS_PROGRAMMED if programming else MOST_LAYERS
+        if layers > most:
+            raise ValueError(f"layers must be 1 to {most}, not {layers}")
         if build_id >= 1 << 32:
             raise ValueError(f"build_id must be 0 to 2**32 - 1, not {build_id}")
         self.layers = layers
         self.build_id = build_id
         self.elements = elements
         self.classes = classes
+        self.programming = programming
+        self.map = register_map(layers, programming=programming, spares=spares)
         super().__init__({
             "awaddr": In(12),
             "awvalid": In(1),
@@ -154,6 +162,7 @@ class Registers(wiring.Component):
             "done": In(1),
             "activated": In(layers),
             "enable": Out(1, init=1),
+            **({"program": Out(HOST_ACCESS), "busy": Out(1)} if programming else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -164,7 +173,7 @@ class Registers(wiring.Component):
 
     def _write(self, m: Module) -> Signal:
         """CONTROL; returns the pulse that clears the counters."""
-        offsets = {register.name: register.offset for register in register_map(self.layers)}
+        offsets = {register.name: register.offset for register in self.map}
         moved, clear, ours = Signal(name="write"), Signal(name="clear"), Signal(name="to_control")
         m.d.comb += [
             moved.eq(self.awvalid & self.wvalid & (~self.bvalid | self.bready)),
@@ -173,10 +182,20 @@ class Registers(wiring.Component):
             ours.eq(self.awaddr[2:] == offsets["CONTROL"] >> 2),
             clear.eq(moved & ours & self.wstrb[0] & self.wdata[1]),
         ]
+        done = ours
+        if self.programming:
+            m.d.comb += [
+                self.program.write.eq(
+                    moved & (self.awaddr[7:] == FIRST_PROGRAM >> 7) & self.wstrb.all()
+                ),
+                self.program.write_word.eq(self.awaddr[2:7]),
+                self.program.write_data.eq(self.wdata),
+            ]
+            done = ours | (self.program.write & self.program.accepted)
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
         with m.If(moved):
-            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(Mux(ours, OKAY, SLVERR))]
+            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(Mux(done, OKAY, SLVERR))]
         with m.If(moved & ours & self.wstrb[0]):
             m.d.sync += self.enable.eq(self.wdata[0])
         return clear
@@ -187,6 +206,8 @@ class Registers(wiring.Component):
         busy = Signal()
         m.d.sync += inside.eq(inside + self.started - self.error - self.done)
         m.d.comb += busy.eq(self.started | inside.any())
+        if self.programming:
+            m.d.comb += self.busy.eq(busy)
 
         events = {
             "CYCLES": busy,
@@ -207,6 +228,13 @@ class Registers(wiring.Component):
             m.d.sync += [dropped.eq(0), *(counter.eq(0) for counter in counters.values())]
 
         cycles = counters.pop("CYCLES")
+        programmed: dict[str, Value] = {}
+        if self.programming:
+            programmed = {
+                register.name: self.program.read_data
+                for register in self.map
+                if register.offset >= FIRST_PROGRAM
+            }
         return {
             "ID": Const(ID, 32),
             "VERSION": Const(VERSION, 32),
@@ -218,6 +246,7 @@ class Registers(wiring.Component):
             "ELEMENTS": Const(self.elements, 32),
             "CLASSES": Const(self.classes, 32),
             **counters,
+            **programmed,
         }
 
     def _read(self, m: Module, values: dict[str, Value]) -> None:
@@ -227,12 +256,16 @@ class Registers(wiring.Component):
             self.arready.eq(~self.rvalid | self.rready),
             moved.eq(self.arvalid & self.arready),
         ]
+        if self.programming:
+            m.d.comb += self.program.read_word.eq(self.araddr[2:7])
         with m.If(self.rready):
             m.d.sync += self.rvalid.eq(0)
         with m.If(moved):
             m.d.sync += [self.rvalid.eq(1), self.rresp.eq(OKAY)]
             with m.Switch(self.araddr[2:]):
-                for register in register_map(self.layers):
+                for register in self.map:
+                    if register.access == "wo":
+                        continue
                     with m.Case(register.offset >> 2):
                         if register.name == "CYCLES_HI":
                             m.d.sync += self.rdata.eq(frozen)

@@ -24,7 +24,7 @@ reset, all zeros. Logic inside a layer is counted by the width of its operands, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +44,9 @@ CHUNK = 500
 """Images that are computed at once."""
 
 SCORE_BITS = 32
+
+MEMORIES = ("flip", "threshold", "affine")
+"""Memory images that are read once an image, from end to end."""
 
 EVENTS = {
     "activations": "read requests to a layer, what the register ACTIVATIONS counts",
@@ -113,6 +116,11 @@ class LayerEvents:
     adc_bits: int
     converters: int
     counts: Mapping[str, int]
+
+    def written(self, *, set_pulses: int, reset_pulses: int, verifies: int) -> "LayerEvents":
+        """The same with write pulses and verified devices, as whoever wrote has counted them."""
+        more = {"set_pulses": set_pulses, "reset_pulses": reset_pulses, "verifies": verifies}
+        return replace(self, counts={**self.counts, **more})
 
 
 def measure(network: Network, plan: Plan, images: Images) -> Activity:
@@ -351,13 +359,15 @@ def _digital(plan: Plan, part: LayerPlan, images: int, *, counted: bool) -> Coun
     """From what the arrays answer to the layer's output; ``counted``: its ones are counted."""
     array, outputs = part.array, part.outputs
     lanes = outputs * part.groups
-    memories = [
-        image for image in plan.images if image.layer == part.name and image.kind != "cells"
-    ]
+    memories = {
+        image.kind: image
+        for image in plan.images
+        if image.layer == part.name and image.kind in MEMORIES
+    }
     counts = dict.fromkeys(EVENTS, 0)
-    for image in memories:  # a reference code comes with each read, the others once an image
-        again = part.activations if image.kind == "reference" else 1
-        counts["rom_bits"] += image.depth * image.width * again
+    counts["rom_bits"] = sum(image.depth * image.width for image in memories.values())
+    # A reference code comes with each read, to each macro.
+    counts["rom_bits"] += array.ref_codes * array.ref_bits * len(part.tiles) * part.activations
     wide = _width(*part.u_range)
     if array.readout == "adc":
         terms = outputs * sum(tile.outputs[0] == 0 for tile in part.tiles) * len(part.planes)
@@ -368,13 +378,13 @@ def _digital(plan: Plan, part: LayerPlan, images: int, *, counted: bool) -> Coun
     if part.driven:
         counts["adder_bits"] += lanes * wide
     if part.scores:
-        scale, offset = memories[0].fields
+        scale, offset = memories["affine"].fields
         counts["adder_bits"] += outputs * (scale * wide + offset)
         counts["comparisons"] += outputs
         counts["compare_bits"] += outputs * SCORE_BITS
     elif array.readout != "sa":
         counts["comparisons"] += lanes
-        counts["compare_bits"] += lanes * memories[0].fields[0]
+        counts["compare_bits"] += lanes * memories["threshold"].fields[0]
     if part.groups > 1:
         counts["popcount_bits"] += lanes
         counts["comparisons"] += outputs

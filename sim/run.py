@@ -21,13 +21,14 @@ from binohm.gen.errors import DataError, OutputError
 from binohm.gen.network import Ints, Network
 from binohm.gen.plan import LayerPlan
 from binohm.sim import golden
+from binohm.sim.device.network import Devices, load_maps
 from binohm.sim.directory import Build, open_build
 from binohm.sim.loop import Block, compile_loop, launch
 from binohm.sim.packed import Packed
 
 __all__ = ["Engine", "RunResult", "run"]
 
-Engine = Literal["rtl", "packed", "golden"]
+Engine = Literal["rtl", "packed", "golden", "device"]
 Images = NDArray[np.uint8]
 
 CHUNK = 500
@@ -84,7 +85,8 @@ def run(
     Parameters
     ----------
     directory : Path
-        A build directory; for ``packed`` and ``golden`` also a model (.npz).
+        A build directory, for ``device`` one with device maps; for ``packed`` and ``golden`` also
+        a model (.npz).
     x : uint8 array, shape (N, *network.input.shape)
         N is at least 1.
     engine : str
@@ -107,23 +109,16 @@ def run(
     if processes < 1:
         raise ValueError(f"processes must be at least 1, not {processes}")
     if engine not in get_args(Engine):
-        raise ValueError(f"engine must be rtl, packed or golden, not {engine!r}")
+        raise ValueError(f"engine must be rtl, packed, golden or device, not {engine!r}")
     tell = progress or (lambda _: None)
     if engine == "rtl":
-        if directory.is_file():
-            raise OutputError(f"{directory} is a file; --engine rtl needs a build directory")
-        build = open_build(directory)
+        build = _build(directory, engine)
         build.require_images()
-        images = fitting(build.network, x)
-        return _run_rtl(build, images, processes, seed, tell)
-    network, layers = _load(directory)
+        return _run_rtl(build, fitting(build.network, x), processes, seed, tell)
+    network, model = _model(directory, engine)
     images = fitting(network, x)
     begin = time.monotonic()
-    if engine == "golden":
-        scores = _in_chunks(lambda part: _golden(network, part, layers), images, tell)
-    else:
-        _require_exact(layers)
-        scores = _in_chunks(Packed(network).scores, images, tell)
+    scores = _in_chunks(model, images, tell)
     return RunResult(
         engine, scores, scores.argmax(axis=1).astype(np.int64), None, None, None, None, (), (),
         time.monotonic() - begin,
@@ -149,6 +144,30 @@ def fitting(network: Network, x: Images) -> Images:
     return x
 
 
+Model = Callable[[Images, int], Ints]
+"""Scores of images, of which the first has the number given."""
+
+
+def _model(directory: Path, engine: Engine) -> tuple[Network, Model]:
+    """The network of a build or a model file, and what computes it in NumPy."""
+    if engine == "device":
+        build = _build(directory, engine)
+        devices = Devices(build.network, build.plan, load_maps(directory, build.plan))
+        return build.network, lambda part, first: devices.forward(part, first).scores
+    network, layers = _load(directory)
+    if engine == "golden":
+        return network, lambda part, _: _golden(network, part, layers)
+    _require_exact(layers)
+    packed = Packed(network)
+    return network, lambda part, _: packed.scores(part)
+
+
+def _build(directory: Path, engine: Engine) -> Build:
+    if directory.is_file():
+        raise OutputError(f"{directory} is a file; --engine {engine} needs a build directory")
+    return open_build(directory)
+
+
 def _load(path: Path) -> tuple[Network, tuple[LayerPlan, ...] | None]:
     """The network of a build, with its layers' plans for lossy converters, or of a model file."""
     if not path.is_dir():
@@ -171,13 +190,11 @@ def _golden(network: Network, images: Images, layers: tuple[LayerPlan, ...] | No
     return golden.forward(network, images, layers).scores
 
 
-def _in_chunks(
-    model: Callable[[Images], Ints], images: Images, tell: Callable[[int], None]
-) -> Ints:
+def _in_chunks(model: Model, images: Images, tell: Callable[[int], None]) -> Ints:
     tell(0)
     parts = []
     for start in range(0, len(images), CHUNK):
-        parts.append(model(images[start : start + CHUNK]))
+        parts.append(model(images[start : start + CHUNK], start))
         tell(min(start + CHUNK, len(images)))
     return np.concatenate(parts)
 
@@ -191,7 +208,7 @@ def _run_rtl(
     scores = np.concatenate([block.scores for block in blocks])
     predictions = np.concatenate([block.predictions for block in blocks])
     expected = _in_chunks(
-        lambda part: _golden(build.network, part, build.plan.layers), images, lambda _: None
+        lambda part, _: _golden(build.network, part, build.plan.layers), images, lambda _: None
     )
     wrong = np.flatnonzero(
         (scores != expected).any(axis=1) | (predictions != expected.argmax(axis=1))

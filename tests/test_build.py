@@ -61,23 +61,39 @@ def test_directory_is_complete(built: Callable[[str], Path]) -> None:
     _, plan = designed("table")
     out = built("table")
     for name in (
-        *("digital.f", "asic.f", "lint.vlt", "taps.vlt", "random.core", "constraints/timing.sdc"),
-        *("macros/digital.v", "macros/asic.v", "macros/stubs.v", "macros/datasheet.toml"),
+        *("digital.f", "device.f", "asic.f", "lint.vlt", "taps.vlt", "random.core"),
+        *("macros/digital.v", "macros/device.sv", "macros/asic.v", "macros/stubs.v"),
+        *("macros/datasheet.toml", "constraints/timing.sdc"),
         *("model.npz", "plan.json", "report.json", "report.html", "tb/Makefile"),
     ):
         assert (out / name).is_file(), name
     assert Network.load(out / "model.npz").name == "random"
     assert Plan.from_json((out / "plan.json").read_text()) == plan
     assert {path.stem for path in (out / "mem").iterdir()} == {image.name for image in plan.images}
-    for view in ("digital", "asic"):
+    core = (out / "random.core").read_text()
+    for view in ("digital", "device", "asic"):
         files = (out / f"{view}.f").read_text().split()
         assert all((out / file).is_file() for file in files)
-    core = (out / "random.core").read_text()
-    assert all(f"- {file}" in core for file in files)
+        assert all(f"- {file}" in core for file in files)
+
+
+def test_sockets_name_their_maps(built: Callable[[str], Path], tmp_path: Path) -> None:
+    network, plan = designed("table")
+    maps = {tile.name: f"{tile.id}\n" for layer in plan.layers for tile in layer.tiles}
+    write_build(tmp_path / "out", network, plan, config={}, bench_files={}, device=maps)
+    rtl = "".join(path.read_text() for path in (tmp_path / "out" / "rtl").iterdir())
+    core = (tmp_path / "out" / "random.core").read_text()
+    for name, text in maps.items():
+        assert (tmp_path / "out" / "device" / f"{name}.hex").read_text() == text
+        assert rtl.count(f'.MAP("device/{name}.hex")') == 1
+        assert f"- device/{name}.hex: {{copyto: device/{name}.hex}}\n" in core
+    assert not [path for path in listing(built("table")) if path.startswith("device/")]
+    for path in [*built("table").rglob("*.v"), built("table") / "random.core"]:
+        assert "device/" not in path.read_text()
 
 
 @pytest.mark.parametrize("mix", MIXES)
-@pytest.mark.parametrize("view", ["digital", "asic"])
+@pytest.mark.parametrize("view", ["digital", "device", "asic"])
 def test_verilog_is_lint_clean(built: Callable[[str], Path], mix: str, view: str) -> None:
     out = built(mix)
     command = ["verilator", "--lint-only", "-Wall", "--top-module", "binohm_random", "lint.vlt"]

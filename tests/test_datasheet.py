@@ -10,7 +10,11 @@ from plans import array, plan_of
 from binohm.gen.datasheet import Timing, Write, digital, load, render
 from binohm.gen.errors import ConfigError
 
-ARRAYS = [array("sa", 8, 3, bias_rows=5, per_cycle=2), array("pcsa", 65, 3)]
+ARRAYS = [
+    array("sa", 8, 3, bias_rows=5, per_cycle=2),
+    array("pcsa", 65, 3),
+    array("sa", 8, 3, ref_bits=5, ref_per_column=True),
+]
 
 SILICON = """
 schema = 1
@@ -34,6 +38,7 @@ def test_digital_views_read_back(tmp_path: Path) -> None:
     path.write_text(render(plan_of("t", ARRAYS)), encoding="utf-8")
     macros = load(path).macros
     assert macros == {f"binohm_t_{kind.name}": digital(kind) for kind in ARRAYS}
+    assert [macro.array for macro in macros.values()] == ARRAYS
     read = macros["binohm_t_sa_2t2r_8x3_b5_p2"].commands["read"]
     assert (read.latency, read.interval, read.outstanding) == (3, 2, 2)
     assert all(set(macro.commands) == {"read"} for macro in macros.values())
@@ -48,6 +53,7 @@ def test_text_is_plain_toml() -> None:
         "columns": 3,
         "bias_rows": 0,
         "adc_bits": 0,
+        "per_cycle": 3,
         "commands": {"read": {"latency": 1, "interval": 1, "outstanding": 1}},
     }
 
@@ -70,6 +76,17 @@ def test_silicon_has_times_pulses_and_endurance(tmp_path: Path) -> None:
         ("latency = 44", "latency = -1", "macros.rram.commands.read.latency: Input should be"),
         ("commands.set", "commands.erase", "macros.rram.commands.erase.[key]: Input should be"),
         ("setup_ns", "hold_ns", "macros.rram.timing.hold_ns: Extra inputs are not permitted"),
+        ("adc_bits = 0", "adc_bits = 4", "macros.rram: adc_bits = 4 with readout sa"),
+        ("adc_bits = 0", "adc_bits = 0\nref_bits = 4", "macros.rram: bias_rows and ref_bits exclu"),
+        ("adc_bits = 0", "adc_bits = 0\nref_bits = 15", "macros.rram.ref_bits: Input should be le"),
+        ("adc_bits = 0", "adc_bits = 0\nper_cycle = 65", "macros.rram: per_cycle = 65 of 64 colum"),
+        (
+            "adc_bits = 0",
+            "adc_bits = 0\nref_per_column = true",
+            "macros.rram: ref_per_column needs",
+        ),
+        ('readout = "sa"', 'readout = "pcsa"', "macros.rram: bias_rows and ref_bits are for reado"),
+        ("commands.read", "commands.reset", "macros.rram: commands.read is missing: every macro"),
         ("schema = 1", "schema = 2", "schema: Input should be 1, not 2"),
         ("schema = 1", "schema 1", "not TOML: "),
     ],

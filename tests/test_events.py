@@ -30,6 +30,7 @@ TINY = Network(
         Scores("out", np.array([[1, -1], [1, 1]], np.int8)),
     ),
 )
+REFERENCE = {"threshold": "reference", "reference_per_column": True}
 IMAGES = np.array([[255, 0, 255], [255, 255, 0]], np.uint8)
 
 
@@ -61,6 +62,14 @@ def test_sense_amplifiers_by_hand() -> None:
     # Sums -1 and -1 against 1 and -2: bits 0 and 1, after reset's 0 and 0.
     assert (fc0.counts["stream_bits"], fc0.counts["stream_toggles"]) == (2, 1)
     assert (pixels.counts["stream_bits"], pixels.counts["stream_toggles"]) == (3, 2)
+
+
+def test_reference_codes_are_read_with_every_request() -> None:
+    plan = mapped(TINY, rows=4, columns=3, columns_per_cycle=1, **REFERENCE)
+    _, fc0, _ = events_of(TINY, plan, IMAGES)
+    bits = plan.layers[0].array.ref_bits
+    assert fc0.counts["rom_bits"] == 2 * (2 + 3 * bits)
+    assert fc0.counts["line_drives"] == 2 * 3 and fc0.counts["bias_hrs"] == 0
 
 
 def test_converters_by_hand() -> None:
@@ -149,6 +158,7 @@ def read(counts: dict[str, int], cell: str, match: Any, referenced: bool) -> Non
 
 
 CASES: list[tuple[str, int, dict[str, Any]]] = [
+    ("step", 1, {"readout": "auto", **REFERENCE}),
     ("step", 1, {"readout": "auto"}),
     ("step", 3, {"readout": "auto"}),
     ("inverted", 1, {"readout": "auto", "cell": "1t1r"}),
@@ -233,6 +243,14 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all((a == b).all() for a, b in zip(parts.ones, whole.ones, strict=True))
 
 
+def test_writes_are_given() -> None:
+    _, fc0, out = events_of(TINY, mapped(TINY), IMAGES)
+    written = fc0.written(set_pulses=3, reset_pulses=5, verifies=8)
+    assert total([written, out])["set_pulses"] == 3 and written.counts["reset_pulses"] == 5
+    changed = {name for name in EVENTS if written.counts[name] != fc0.counts[name]}
+    assert changed == {"set_pulses", "reset_pulses", "verifies"}
+
+
 def test_another_network_is_refused() -> None:
     plan = mapped(TINY)
     wrong = Activity(1, (np.zeros((1, 4), np.int64), np.zeros((1, 2), np.int64)), {})
@@ -267,7 +285,9 @@ def changes(path: Path, scope: str, signal: str) -> list[int]:
 def test_the_verilog_counts_the_same(tmp_path: Path, form: str, groups: int) -> None:
     """Activations of the RTL's counters, and toggles of the streams between the layers."""
     network = small_network(form, groups)
-    config = MIXED if groups == 1 else {**MIXED, "layers": {"fc0": {"columns_per_cycle": 3}}}
+    count_travels = {"fc1": {"readout": "adc", "cell": "1t1r", "columns_per_cycle": 4}}
+    layers = {"unsigned": {**MIXED["layers"], **count_travels}, "step": {}}
+    config = {**MIXED, "layers": layers[form]}
     plan = small_build(tmp_path / "build", network, config)
     images = random_images(np.random.default_rng(12), network, 9)
     build = open_build(tmp_path / "build")

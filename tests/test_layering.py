@@ -15,8 +15,8 @@ STDLIB = sys.stdlib_module_names
 
 MAY_IMPORT = {
     "hdl": {"amaranth", "binohm.hdl"},
-    "gen": {"amaranth", "jinja2", "numpy", "onnx", "pydantic", "rich", "typer",
-            "binohm.gen", "binohm.hdl"},
+    "gen": {"amaranth", "jinja2", "numpy", "onnx", "pydantic", "rich", "torch",
+            "typer", "binohm.gen", "binohm.hdl"},
     "sim": {"cocotb", "cocotb_tools", "find_libpython", "numpy", "binohm.sim",
             "binohm.gen.network", "binohm.gen.plan", "binohm.gen.errors"},
 }  # fmt: skip
@@ -35,7 +35,9 @@ ONLY = {
     "binohm.gen.actions": {COMMANDS},
     "binohm.sim": {COMMANDS, ACTIONS},
     "typer": {"gen/__main__.py", COMMANDS},
-    "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py"},
+    "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
+    "torch": {"gen/training/fit.py", "gen/training/model.py"},
+    "binohm.gen.training.model": {"gen/training/fit.py"},
     "amaranth": {"gen/verilog.py"},
 }
 """Modules of gen that alone, within gen, may import something."""

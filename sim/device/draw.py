@@ -10,6 +10,7 @@ and below the middle between the two currents.
 """
 
 import math
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -26,6 +27,7 @@ Floats = NDArray[np.float64]
 
 PICO = 1e12
 LARGEST = (1 << 32) - 1
+MOST_DEVICES = 1 << 25
 
 
 def draw(device: Device, plan: Plan, seed: int) -> dict[str, DeviceMap]:
@@ -37,7 +39,20 @@ def draw(device: Device, plan: Plan, seed: int) -> dict[str, DeviceMap]:
     plan : Plan
     seed : int
         0 to 2**32 - 1.
+
+    Raises
+    ------
+    ValueError
+        If the plan has more than 2**25 devices, which would take gigabytes.
     """
+    devices = sum(
+        2 * (layer.array.lines + 1) * (layer.array.columns + 2) * len(layer.tiles)
+        for layer in plan.layers
+    )
+    if devices > MOST_DEVICES:
+        raise ValueError(
+            f"the arrays have {devices} devices, more than maps can have in all, {MOST_DEVICES}"
+        )
     return {
         tile.name: draw_tile(device, layer.array, layer.activations, seed, tile.id)
         for layer in plan.layers
@@ -149,6 +164,7 @@ def _spread(median: float, sigma: float, z: Floats, most: int) -> Ints:
     return _clipped(median * np.exp(sigma * z), 1, most)
 
 
+@cache
 def _quantiles() -> Floats:
     """The normal law in 4096 equally likely values."""
     law = NormalDist()

@@ -6,6 +6,18 @@ high state. Columns are those of the array, then two reference columns: ``column
 in the low state, ``columns + 1`` with all in the high state. Device ``k`` of cell ``(l, c)`` has
 index ``(l * (columns + 2) + c) * 2 + k``.
 
+Random bits depend on what they are for, and on nothing else: ``mixed(seed, tile, kind, x, y, z)``,
+with the number of the tile in the plan and ``z`` the index of a line, is, in unsigned 32 bits::
+
+    h = seed
+    for v in (tile, kind, x, y, z):
+        h = (h ^ v) * 0x9E3779B1
+        h = (h ^ h >> 15) * 0x85EBCA6B
+        h = h ^ h >> 13
+
+Kind 1 is the noise of a read (image, read, column), kind 2 the resistance of a device (index,
+writes, 0), kind 3 the noise of a transposed read (count, 0, row).
+
 A file is words of 64 bits, one a line, 16 lower-case hexadecimal digits:
 
 =======================  ==========================================================================
@@ -245,11 +257,9 @@ DEVICE = {
 
 
 def mixed(*values: int | NDArray[Any]) -> NDArray[np.uint32]:
-    """32 random bits that depend on ``values`` alone, the first of which is the seed.
+    """32 random bits that depend on ``values`` alone, see the module.
 
-    The others are tile, kind and three more: image, read and line for :data:`NOISE`; count, 0 and
-    line for :data:`TRANSPOSED`; device, number of writes and 0 for :data:`RESISTANCE`. They are
-    taken modulo 2^32 and broadcast.
+    They are the seed, the tile, the kind and three more, taken modulo 2^32 and broadcast.
     """
     seed, *others = (np.atleast_1d(np.asarray(value)).astype(np.uint32) for value in values)
     h = seed

@@ -36,6 +36,9 @@ class Devices:
     plan : Plan
     maps : mapping of str to DeviceMap
         For every tile, by its name.
+    spares : mapping of str to mapping of int to int, optional
+        By tile: bad columns, and the number of the spare column that holds the weights of each and
+        answers instead, counted from 0.
 
     Attributes
     ----------
@@ -45,13 +48,21 @@ class Devices:
     Raises
     ------
     ValueError
-        If the map of a tile is missing or of another array. Names the tile.
+        If the map of a tile is missing or of another array, or it has no such columns. Names the
+        tile.
     """
 
-    def __init__(self, network: Network, plan: Plan, maps: Mapping[str, DeviceMap]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        plan: Plan,
+        maps: Mapping[str, DeviceMap],
+        spares: Mapping[str, Mapping[int, int]] | None = None,
+    ) -> None:
         self.network = network
         self.plan = plan
         self.states: dict[str, State] = {}
+        self._homes: dict[str, Ints] = {}
         for layer, part in zip(network.layers, plan.layers, strict=True):
             for tile in part.tiles:
                 if tile.name not in maps:
@@ -60,7 +71,10 @@ class Devices:
                     maps[tile.name].require(part.array, part.activations)
                 except ValueError as error:
                     raise ValueError(f"{tile.name}: {error}") from error
+                homes = _homes(part, tile, (spares or {}).get(tile.name, {}))
                 stored = cells(layer, part, tile)
+                stored[:, homes] = stored[:, : len(homes)]
+                self._homes[tile.name] = homes
                 self.states[tile.name] = State(maps[tile.name], tile.id, stored)
 
     def forward(self, images: NDArray[np.uint8], first: int = 0) -> Trace:
@@ -109,7 +123,7 @@ class Devices:
             if part.array.ref_bits:
                 own[: stop - start] = codes[tile.group, start:stop]
             q = reader.read(*_lines(part, tile, drive), numbers, 0, own)
-            bits[tile.group, :, start:stop] = q[:, : stop - start]
+            bits[tile.group, :, start:stop] = q[:, self._homes[tile.name][: stop - start]]
         return bits
 
     def _sums(
@@ -120,41 +134,44 @@ class Devices:
         The ends are what ``s`` is where ``u`` is at its lowest and above its highest.
         """
         counts = np.zeros((part.groups, len(x), part.outputs), np.int64)
-        total = np.zeros((len(x), 1), np.int64)
-        for plane, (worth, drive) in enumerate(self._planes(part, x)):
-            read = self._words if part.array.readout == "pcsa" else self._columns
-            read(counts, part, plane, worth, drive, numbers)
-            total += worth * np.abs(drive).sum(axis=1, keepdims=True, dtype=np.int64)
-        u = 2 * counts - total if part.driven else counts
+        planes = list(self._planes(part, x))
+        read = self._words if part.array.readout == "pcsa" else self._columns
+        for tile, reader in self._readers(part):
+            outputs = np.arange(*tile.outputs)
+            for plane, (worth, drive) in enumerate(planes):
+                answers = read(part, tile, reader, drive, numbers, plane)
+                counts[tile.group][:, outputs] += worth * answers
+        driven = sum(worth * np.abs(drive).sum(axis=1, keepdims=True) for worth, drive in planes)
+        u = 2 * counts - driven if part.driven else counts
         factor, constant = self._relation(layer, part)
         low, high = (factor * end - constant for end in (part.u_range[0], part.u_range[1] + 1))
         return factor * u - constant[:, None], (low, high)
 
     def _columns(
-        self, counts: Ints, part: LayerPlan, plane: int, worth: int, drive: Ints, numbers: Ints
-    ) -> None:
-        """``adc``: add a plane's counts."""
-        for tile, reader in self._readers(part):
-            start, stop, _ = tile.outputs
-            m = reader.read(*_lines(part, tile, drive), numbers, plane)
-            counts[tile.group, :, start:stop] += worth * m[:, : stop - start]
+        self, part: LayerPlan, tile: Tile, reader: Reader, drive: Ints, numbers: Ints, plane: int
+    ) -> Ints:
+        """``adc``: counts of a tile's outputs in a plane."""
+        counts = reader.read(*_lines(part, tile, drive), numbers, plane)
+        return counts[:, self._homes[tile.name][: tile.outputs[1] - tile.outputs[0]]]
 
     def _words(
-        self, counts: Ints, part: LayerPlan, plane: int, worth: int, drive: Ints, numbers: Ints
-    ) -> None:
-        """``pcsa``: add a plane's counts. Reads go by step, then by word, then by plane."""
-        width = part.array.columns
-        padded = np.zeros((len(drive), part.reads_per_output * part.slices_per_read * width))
-        padded[:, : part.inputs] = drive
-        for tile, reader in self._readers(part):
-            outputs = np.arange(*tile.outputs)
-            steps = np.arange(len(outputs))
-            for word in range(part.reads_per_output):
-                rows = steps * part.reads_per_output + word
-                at = (word * part.slices_per_read + tile.slice) * width
-                own = padded[:, at : at + width]
-                reads = rows * len(part.planes) + plane
-                counts[0][:, outputs] += worth * reader.matches(rows, reads, own, numbers)
+        self, part: LayerPlan, tile: Tile, reader: Reader, drive: Ints, numbers: Ints, plane: int
+    ) -> Ints:
+        """``pcsa``: counts of a tile's outputs in a plane.
+
+        Reads go by output, then by word, then by plane.
+        """
+        width, words = part.array.columns, part.reads_per_output
+        steps = np.arange(len(range(*tile.outputs)))
+        counts = np.zeros((len(drive), len(steps)), np.int64)
+        for word in range(words):
+            at = (word * part.slices_per_read + tile.slice) * width
+            own = np.zeros((len(drive), width), np.int64)
+            there = drive[:, at : at + width]
+            own[:, : there.shape[1]] = there
+            rows = steps * words + word
+            counts += reader.matches(rows, rows * len(part.planes) + plane, own, numbers)
+        return counts
 
     def _readers(self, part: LayerPlan) -> Iterator[tuple[Tile, Reader]]:
         for tile in part.tiles:
@@ -224,6 +241,20 @@ def load_maps(directory: Path, plan: Plan) -> dict[str, DeviceMap]:
                 raise OutputError(named) from error
             maps[tile.name] = found
     return maps
+
+
+def _homes(part: LayerPlan, tile: Tile, spares: Mapping[int, int]) -> Ints:
+    """The column that holds each column's weights, spare or not."""
+    own, count = part.array.own_columns, part.array.spare_columns
+    homes = np.arange(own)
+    for column, spare in spares.items():
+        if not (0 <= column < own and 0 <= spare < count):
+            raise ValueError(
+                f"{tile.name}: column {column} and spare {spare}: there are {own} columns and "
+                f"{count} spare ones"
+            )
+        homes[column] = own + spare
+    return homes
 
 
 def _thresholds(layer: Dense, part: LayerPlan) -> Ints:

@@ -116,7 +116,7 @@ class Device:
     stuck_lrs: float = 0.0
     stuck_hrs: float = 0.0
     gate_v: float = 1.1
-    k_a_per_v2: float = 1 / (25e3 * 0.7)
+    k_a_per_v2: float = 5.7e-5
     threshold_v: float = 0.4
     threshold_sigma_v: float = 2.5e-3
     line_ohm: float = 3.1

@@ -1,0 +1,52 @@
+"""Pictures of measured curves: ``python bench/plots.py`` draws what ``docs/results`` holds."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib import pyplot as plt
+from results import ROOT, read
+from tables import PUBLISHED_CIFAR10
+
+CURVES = {
+    "accuracy_vs_ber_error_aware": ("512-512-512, trained with errors", "#0b6e4f", "o"),
+    "accuracy_vs_ber": ("512-512-512, trained without", "#1f5fa8", "s"),
+    "accuracy_vs_ber_tfc": ("TFC_1W1A", "#8a8a8a", "^"),
+}
+PUBLISHED = ("published, CIFAR-10", "#c2571a", "D")
+
+
+def accuracy_against_errors() -> Path | None:
+    """Accuracy on MNIST by bit error rate, beside the published curve on CIFAR-10."""
+    facts = read("devices")
+    if facts is None or not set(CURVES) <= set(facts["figures"]):
+        return None
+    plt.switch_backend("svg")
+    plt.rcParams["svg.hashsalt"] = "binohm"  # the same bytes every time
+    plt.rcParams["svg.fonttype"] = "none"
+    figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    for key, look in CURVES.items():
+        _curve(axes, facts["figures"][key]["value"], *look)
+    _curve(axes, PUBLISHED_CIFAR10, *PUBLISHED, dashes="--")
+    axes.set(xscale="log", xlabel="fraction of weights flipped", ylabel="accuracy, %")
+    axes.set_ylim(bottom=40, top=100)
+    axes.grid(color="#e4e4e4", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left")
+    path = ROOT / "docs" / "accuracy-ber.svg"
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path
+
+
+def _curve(
+    axes: Any, values: dict[str, float], label: str, colour: str, marker: str, dashes: str = "-"
+) -> None:
+    points = [(float(rate), value) for rate, value in values.items() if float(rate)]
+    axes.plot(
+        *zip(*points, strict=True), dashes, color=colour, marker=marker, markersize=4.5,
+        linewidth=1.6, label=label,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(accuracy_against_errors() or "not measured yet: make bench-devices")

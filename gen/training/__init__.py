@@ -1,0 +1,1 @@
+"""Training in software, by PyTorch: an extra that only ``model`` and ``fit`` import."""

@@ -1,0 +1,161 @@
+"""Trained layers become integers, and a file that other tools read; neither takes PyTorch."""
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx_models import execute
+
+from binohm.gen import actions
+from binohm.gen.errors import ConfigError, ToolError
+from binohm.gen.importer.qonnx import import_model
+from binohm.gen.network import Dense
+from binohm.gen.training.export import fold, write_qonnx
+from binohm.gen.training.recipe import EPSILON, Norm, Recipe, Trained, TrainedLayer
+from binohm.sim.golden import forward
+
+SHAPE = (3, 4)
+
+
+def made_up(recipe: Recipe, seed: int = 0) -> Trained:
+    """Layers of random weights and normalisations, some of them falling or constant."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for index, (inputs, outputs) in enumerate(
+        zip(recipe.sizes[:-1], recipe.sizes[1:], strict=True)
+    ):
+        bounds = recipe.bounds(index)
+        shape = (len(bounds) - 1, outputs)
+        gamma = rng.normal(size=shape).astype(np.float32)
+        gamma[0, 0] = 0
+        rest = [rng.normal(size=shape).astype(np.float32) for _ in range(2)]
+        variance = rng.uniform(0.5, 4, shape).astype(np.float32)
+        last = index == len(recipe.sizes) - 2
+        weights = rng.choice(np.array([-1, 1], np.int8), (outputs, inputs))
+        norm = None if last else Norm(gamma, rest[0], rest[1], variance)
+        layers.append(TrainedLayer(weights, bounds, norm))
+    return Trained(recipe, tuple(layers), 1, 0.5, ((1.0, 0.5),))
+
+
+def pixels(count: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (count, *SHAPE)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 5, 8])
+def test_the_file_is_imported_as_the_same_network(tmp_path: Path, bits: int) -> None:
+    trained = made_up(Recipe((12, 9, 7, 4), pixel_bits=bits))
+    network = fold(trained, "made_up", SHAPE)
+    assert network.input.bits == bits
+    write_qonnx(trained, tmp_path / "made_up.onnx")
+    read = import_model(tmp_path / "made_up.onnx", shape=SHAPE)
+    network.save(tmp_path / "ours.npz")
+    read.save(tmp_path / "theirs.npz")
+    assert (tmp_path / "ours.npz").read_bytes() == (tmp_path / "theirs.npz").read_bytes()
+
+
+@pytest.mark.parametrize("bits", [1, 5, 8])
+def test_the_qonnx_package_executes_the_file_alike(tmp_path: Path, bits: int) -> None:
+    trained = made_up(Recipe((12, 9, 7, 4), pixel_bits=bits), 3)
+    write_qonnx(trained, tmp_path / "made_up.onnx")
+    x = pixels(40)
+    theirs = execute(tmp_path / "made_up.onnx", x.reshape(40, 1, 12) / np.float32(255))
+    ours = forward(fold(trained, "made_up", SHAPE), x).scores
+    assert len(np.unique(ours)) > 3
+    assert np.array_equal(theirs.reshape(40, 4), ours)
+
+
+def test_split_layers_are_folded_group_by_group() -> None:
+    """The formula of training in float64, with a vote; on sums of integers no rounding decides."""
+    recipe = Recipe((12, 10, 7, 4), pixel_bits=1, split=3)
+    assert [recipe.bounds(k) for k in range(3)] == [(0, 12), (0, 2, 5, 7, 10), (0, 7)]
+    trained = made_up(recipe, 5)
+    network = fold(trained, "split", SHAPE)
+    assert [layer.groups for layer in network.layers] == [1, 4, 1]
+    x = network.input.table[pixels(50).reshape(50, -1)].astype(np.float64)
+    for layer in trained.layers:
+        if layer.norm is None:
+            x = x @ layer.weights.T
+            continue
+        votes = 0
+        for group, (a, b) in enumerate(zip(layer.bounds[:-1], layer.bounds[1:], strict=True)):
+            sums = x[:, a:b] @ layer.weights[:, a:b].T
+            n = layer.norm
+            root = np.sqrt(n.variance[group].astype(np.float64) + EPSILON)
+            normal = (sums - n.mean[group]) / root * n.gamma[group] + n.beta[group]
+            votes = votes + np.where(normal >= 0, 1, -1)
+        x = np.where(votes >= 0, 1.0, -1.0)
+    assert np.array_equal(forward(network, pixels(50)).scores, x)
+
+
+def test_a_split_network_is_not_written_as_qonnx(tmp_path: Path) -> None:
+    message = r"^split = 3: a split network cannot be written as QONNX; write an \.npz$"
+    trained = made_up(Recipe((12, 9, 9, 4), split=3))
+    for refused in (
+        lambda: write_qonnx(trained, tmp_path / "x.onnx"),
+        lambda: actions.mnist_mlp(trained.recipe, tmp_path / "x.onnx", qonnx=True),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            refused()
+
+
+def test_pixels_are_rounded_to_the_nearest_level() -> None:
+    for bits in range(2, 9):
+        table = fold(made_up(Recipe((12, 4), pixel_bits=bits)), "x", SHAPE).input.table
+        assert table.tolist() == [round(p * (2**bits - 1) / 255) for p in range(256)]
+    table = fold(made_up(Recipe((12, 4), pixel_bits=1)), "x", SHAPE).input.table
+    assert table.tolist() == [-1] * 128 + [1] * 128
+
+
+def test_the_recipe_of_mnist() -> None:
+    assert Recipe.mnist_mlp(1, 3).sizes == (784, 2048, 2048, 2048, 10)
+    recipe = Recipe.mnist_mlp(0.25, 2, split=128)
+    assert recipe.sizes == (784, 512, 512, 10)
+    assert [recipe.bounds(k) for k in range(3)] == [(0, 784), (0, 128, 256, 384, 512), (0, 512)]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"width": 0.0}, "width = 0.0: must be above 0 and at most 8"),
+        ({"layers": 0}, "layers = 0: must be 1 to 16"),
+        ({"pixel_bits": 9}, "pixel_bits = 9: must be 1 to 8"),
+        ({"error_rate": 0.6}, "error_rate = 0.6: must be 0.0 to 0.5"),
+        ({"epochs": 0}, "epochs = 0: must be 1 to 10000"),
+        ({"split": -1}, "split = -1: must be 0 to 65536"),
+    ],
+)
+def test_recipes_have_limits(given: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Recipe.mnist_mlp(**{"width": 1.0, "layers": 3, **given})
+
+
+def test_fingerprints_tell_recipes_and_images_apart() -> None:
+    recipe, images = Recipe((12, 4)), pixels(2)
+    known = {
+        recipe.digest(images),
+        replace(recipe, error_rate=0.1).digest(images),
+        recipe.digest(images[:1]),
+        recipe.digest(images ^ 1),
+    }
+    assert len(known) == 4
+    assert recipe.digest(images) == Recipe((12, 4)).digest(images.copy())
+
+
+def test_without_pytorch_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for module in ("fit", "model"):
+        monkeypatch.delitem(sys.modules, f"binohm.gen.training.{module}", raising=False)
+    message = (
+        r"^training takes PyTorch, which is missing: pip install '\.\[train\]' in the repository$"
+    )
+    with pytest.raises(ToolError, match=message):
+        actions.mnist_mlp(Recipe((784, 10)), tmp_path / "x.npz")
+
+
+def test_falling_and_constant_outputs_occur() -> None:
+    network = fold(made_up(Recipe((12, 9, 7, 4))), "x", SHAPE)
+    flips = np.concatenate([layer.flip.ravel() for layer in network.layers if type(layer) is Dense])
+    assert flips.any() and not flips.all()
