@@ -1,6 +1,9 @@
 """``binohm check-macro``: our views conform, and each broken macro is named by what it breaks."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -392,6 +395,23 @@ def test_a_name_says_what_a_macro_is(name: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         described(name)
     assert str(caught.value) == message
+
+
+@pytest.mark.slow
+def test_the_page_on_macros_is_true(tmp_path: Path) -> None:
+    """Every ``sh`` block, in order, in one shell; what it shows of the output is there."""
+    page = (Path(__file__).parent.parent / "docs" / "macro.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    script = "".join(code for kind, code in blocks if kind == "sh")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ex"], input=script, cwd=tmp_path, env={**os.environ, "PATH": path},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert done.stdout.count("exit status 1") == 2
+    for kind, shown in blocks:
+        assert kind == "sh" or shown in done.stdout, done.stdout
 
 
 def test_the_command_line_says_what_fails(
