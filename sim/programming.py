@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from binohm.gen.network import Network
 from binohm.gen.plan import Array, Plan
 from binohm.sim.device.network import cells
+from binohm.sim.device.program import LEAVE
 
-__all__ = ["LEAVE", "Failure", "Host", "Line", "Spares", "lines", "move", "program"]
+__all__ = ["Failure", "Host", "Line", "Spares", "lines", "move", "program"]
 __all__ += ["program_line", "words"]
 
 COMMAND, STATUS, TILE, LINE, LIMIT = 0xF00, 0xF04, 0xF08, 0xF0C, 0xF10
@@ -27,8 +28,6 @@ BUSY, NOT_VERIFIED, STOPPED = 1, 2, 4
 UNUSED = 1 << 31
 
 BITS = 32
-LEAVE = 2
-"""A cell that is left alone."""
 
 Cells = NDArray[np.integer[Any]]
 Spares = Mapping[str, Mapping[int, int]]
@@ -55,7 +54,7 @@ class Line:
         Of the tile.
     tile, row : int
     cells : int array, shape (columns,)
-        +1, -1, 0 or :data:`LEAVE`.
+        +1, -1, 0 or ``LEAVE``.
     """
 
     name: str

@@ -18,6 +18,7 @@ from binohm.sim import programming
 from binohm.sim.device.draw import draw
 from binohm.sim.device.map import DeviceMap
 from binohm.sim.device.physics import Device
+from binohm.sim.device.program import LEAVE
 from binohm.sim.runner import run_bench
 
 Maps = dict[str, DeviceMap]
@@ -117,5 +118,5 @@ def test_failures_found_are_failures_injected(
 
 
 def test_lines_are_packed_by_words() -> None:
-    row = np.array([1, -1, 0, programming.LEAVE] + [-1] * 28 + [1])
+    row = np.array([1, -1, 0, LEAVE] + [-1] * 28 + [1])
     assert programming.words(row) == [(0b1001, 0xFFFFFFFA), (1, 0)]

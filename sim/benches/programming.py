@@ -31,11 +31,11 @@ from binohm.sim import programming as p
 from binohm.sim.bench import PERIOD_NS
 from binohm.sim.benches.program_registers import Host
 from binohm.sim.device.network import Devices, load_maps
-from binohm.sim.device.state import RESET, SET, VERIFY_RESET, VERIFY_SET, State
+from binohm.sim.device.program import LEAVE, program_row
+from binohm.sim.device.state import State
 from binohm.sim.golden import forward
 
 IMAGES = 12
-LIMIT = 32
 
 NETWORK = Network.load(Path("model.npz"))
 PLAN = Plan.from_json(Path("plan.json").read_text(encoding="utf-8"))
@@ -56,28 +56,12 @@ class Twin:
             self.devices.states[name] = State(maps[name], tile.id)
         self.failures: list[p.Failure] = []
 
-    def program(self, line: p.Line, limit: int = LIMIT) -> None:
-        """Each device of a line: verify, and pulse what fails, at most ``limit`` times."""
-        for k in range(2):
-            for low in (False, True):
-                wanted = (line.cells == (1, -1)[k]) == low
-                self._write(line, k, low, wanted & (line.cells != p.LEAVE), limit)
-
-    def _write(
-        self, line: p.Line, k: int, low: bool, columns: NDArray[np.bool_], limit: int
-    ) -> None:
-        state = self.devices.states[line.name]
-        pulse, verify = (SET, VERIFY_SET) if low else (RESET, VERIFY_RESET)
-        chosen = np.full(columns.shape, k == 0)
-        left = columns & ~state.verify(verify, line.row, chosen, columns)
-        for _ in range(limit):
-            if not left.any():
-                return
-            state.pulse(pulse, line.row, chosen, left)
-            left &= ~state.verify(verify, line.row, chosen, left)
+    def program(self, line: p.Line) -> None:
+        """Write a line; what fails is added to ``failures``."""
+        failed = program_row(self.devices.states[line.name], line.row, line.cells)
         self.failures += [
-            p.Failure(line.name, line.row, column, "ab"[k], low)
-            for column in np.flatnonzero(left).tolist()
+            p.Failure(line.name, line.row, column, "ab"[k], bool(line.cells[column] == (1, -1)[k]))
+            for column, k in np.argwhere(failed).tolist()
         ]
 
 
@@ -163,7 +147,7 @@ def relevant(lines: Iterator[p.Line]) -> list[p.Failure]:
             for k in range(2):
                 wanted = cell == (1, -1)[k]
                 able = stuck.get((line.name, line.row, column, k), wanted)
-                if cell != p.LEAVE and able != wanted:
+                if cell != LEAVE and able != wanted:
                     found.append(p.Failure(line.name, line.row, column, "ab"[k], wanted))
     return sorted(found)
 
@@ -189,6 +173,7 @@ async def programmed_from_blank(dut: Any) -> None:
             replace_column(twin.devices.states[name], bad, TILES[name][0].array.own_columns + other)
     results = await classify(source, sink)
     assert np.array_equal(results, expected(twin))
+    note(twin, found, spare)
     golden = forward(NETWORK, pictures())
     perfect = np.column_stack([golden.predictions, golden.scores])
     if not found and os.environ["EXACT"] == "1":
@@ -198,3 +183,21 @@ async def programmed_from_blank(dut: Any) -> None:
 def replace_column(state: State, bad: int, spare: int) -> None:
     """Let a spare column stand where a bad one was."""
     state.currents[:, bad] = state.currents[:, spare]
+
+
+def note(twin: Twin, found: list[p.Failure], spare: p.Spares) -> None:
+    """Write the figures of this run."""
+    injected = set(relevant(p.lines(NETWORK, PLAN, spare)))
+    wear = []
+    for line in p.lines(NETWORK, PLAN, spare):
+        pairs = twin.devices.states[line.name].wear[line.row, : len(line.cells)]
+        wear += pairs[line.cells != LEAVE].sum(axis=1).tolist()
+    figures = {
+        "cells": len(wear),
+        "pulses": sum(wear),
+        "most_pulses": max(wear),
+        "failures_injected": len(injected),
+        "failures_found": len(injected & set(found)),
+        "false_reports": len(set(found) - injected),
+    }
+    Path("programmed.json").write_text(json.dumps(figures), encoding="utf-8")
