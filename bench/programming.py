@@ -1,6 +1,5 @@
 """The digits network, written into blank arrays by a host; and what spare columns buy."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from results import ROOT
 
 from binohm.gen.actions import embedded
 from binohm.gen.config import Config
-from binohm.gen.emit import write_build
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
@@ -22,10 +20,9 @@ from binohm.sim.device.program import program_row
 from binohm.sim.device.state import State
 from binohm.sim.golden import forward
 from binohm.sim.programming import lines
-from binohm.sim.runner import run_bench
 
 sys.path.append(str(ROOT / "tests"))
-from test_programming import SLOW, Maps, faulty
+from test_programming import SLOW, Maps, run
 
 __all__ = ["accuracy", "measure"]
 
@@ -40,7 +37,7 @@ ARRAY = {"array": {"columns_per_cycle": 128}, "host": {"programming": True}}
 def measure(place: Path) -> dict[str, tuple[Any, str]]:
     """Programmed by RTL, over AXI4-Lite, into its device view; and accuracies with dead columns."""
     network = embedded("digits")
-    facts = programmed(place / "digits", network)
+    facts = run(place / "digits", "icarus", network, ARRAY, SLOW, faults=True)
     mean = round(facts["pulses"] / facts["cells"], 3)
     right = forward(network, load_data("digits")[0]).predictions == load_data("digits")[1]
     return {
@@ -55,25 +52,6 @@ def measure(place: Path) -> dict[str, tuple[Any, str]]:
         "accuracy_dead_columns": (accuracy(network, 0), "%"),
         "accuracy_dead_columns_spares": (accuracy(network, SPARES), "%"),
     }
-
-
-def programmed(place: Path, network: Network) -> dict[str, int]:
-    """What the bench of a whole design counts."""
-    plan = map_network(network, Config.model_validate(ARRAY))
-    maps, injected = faulty(plan, draw(SLOW, plan, SEED))
-    texts = {name: map.text() for name, map in maps.items()}
-    write_build(place, network, plan, config={}, bench_files={}, device=texts)
-    (place / "injected.json").write_text(json.dumps(injected))
-    run_bench(
-        [place / name for name in (place / "device.f").read_text().split()],
-        top=f"binohm_{plan.name}",
-        bench="binohm.sim.benches.programming",
-        build_dir=place,
-        simulator="icarus",
-        plusargs=["+binohm_blank"],
-        variables={"EXACT": "0"},
-    )
-    return dict(json.loads((place / "programmed.json").read_text()))
 
 
 def accuracy(network: Network, spares: int) -> float:

@@ -3,8 +3,10 @@
 It runs in a build directory that has device maps. What pulses do is said by
 :mod:`binohm.sim.device`; which devices must fail is said by ``injected.json``, a list of tile,
 line, column, device (0 for a, 1 for b) and whether it can be set, for devices that have one state.
+If ``FIRMWARE`` names a library, its C function ``program_line`` writes the lines.
 """
 
+import ctypes
 import json
 import os
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
+from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import (
     AxiLiteBus,
@@ -63,6 +66,43 @@ class Twin:
             p.Failure(line.name, line.row, column, "ab"[k], bool(line.cells[column] == (1, -1)[k]))
             for column, k in np.argwhere(failed).tolist()
         ]
+
+
+class Firmware:
+    """The C function ``program_line``, with the registers behind ``read32`` and ``write32``."""
+
+    def __init__(self, host: Host) -> None:
+        library = ctypes.CDLL(os.environ["FIRMWARE"])
+        word = ctypes.c_uint32
+        reads, writes = ctypes.CFUNCTYPE(word, word), ctypes.CFUNCTYPE(None, word, word)
+        self.read32 = reads(resume(host.read))
+        self.write32 = writes(resume(host.write))
+        library.connect(self.read32, self.write32)
+        self.library = library
+        library.program_line.restype = word
+
+    @bridge
+    def program_line(self, *arguments: Any) -> int:
+        """Call it in a thread of its own; the simulation goes on meanwhile."""
+        return int(self.library.program_line(*arguments))
+
+    async def program(self, lines: Iterator[p.Line]) -> list[p.Failure]:
+        """Write all lines; what failed."""
+        found: list[p.Failure] = []
+        for line in lines:
+            packed = p.words(line.cells)
+            count = len(packed)
+            a, b = ((ctypes.c_uint32 * count)(*bits) for bits in zip(*packed, strict=True))
+            failed = await self.program_line(line.tile, line.row, count, a, b)
+            for device, fails, wanted in zip("ab", (a, b), zip(*packed, strict=True), strict=True):
+                for column in range(p.BITS * count):
+                    word, bit = divmod(column, p.BITS)
+                    if fails[word] >> bit & 1:
+                        low = bool(wanted[word] >> bit & 1)
+                        found.append(p.Failure(line.name, line.row, column, device, low))
+                        failed -= 1
+            assert failed == 0
+        return found
 
 
 @cache
@@ -158,7 +198,11 @@ async def programmed_from_blank(dut: Any) -> None:
     host, source, sink = await begin(dut)
     twin = Twin()
     spare = moved()
-    found = await p.program(host, NETWORK, PLAN, spare)
+    if os.environ.get("FIRMWARE"):
+        await p.give_spares(host, PLAN, spare)
+        found = await Firmware(host).program(p.lines(NETWORK, PLAN, spare))
+    else:
+        found = await p.program(host, NETWORK, PLAN, spare)
     for line in p.lines(NETWORK, PLAN, spare):
         twin.program(line)
     assert sorted(found) == sorted(twin.failures) == relevant(p.lines(NETWORK, PLAN, spare))
