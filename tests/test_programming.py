@@ -128,7 +128,7 @@ def test_failures_found_are_failures_injected(
     tmp_path: Path, simulator: str, design: Design
 ) -> None:
     facts = run(tmp_path / "out", simulator, *design, SLOW, faults=True)
-    assert facts["failures_injected"] == facts["failures_found"] > 10
+    assert facts["failures_injected"] == facts["failures_found"] > 4
     assert facts["false_reports"] == 0
 
 

@@ -18,7 +18,7 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.task import bridge, resume
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import (
     AxiLiteBus,
     AxiLiteMaster,
@@ -196,6 +196,7 @@ def relevant(lines: Iterator[p.Line]) -> list[p.Failure]:
 async def programmed_from_blank(dut: Any) -> None:
     """Failures found are those injected, wear is exact, results are those of the devices."""
     host, source, sink = await begin(dut)
+    await frames_wait(dut, host, source, sink)
     twin = Twin()
     spare = moved()
     if os.environ.get("FIRMWARE"):
@@ -224,6 +225,31 @@ async def programmed_from_blank(dut: Any) -> None:
     perfect = np.column_stack([golden.predictions, golden.scores])
     if os.environ["EXACT"] == "1":
         assert not found and np.array_equal(expected(twin), perfect)
+
+
+async def frames_wait(dut: Any, host: Host, source: AxiStreamSource, sink: AxiStreamSink) -> None:
+    """No frame begins while a command is at work; it does afterwards."""
+    await host.write(p.A, 0)
+    await host.write(p.COMMAND, p.VERIFY)
+    await source.send(pictures()[0].tobytes())
+    moved = 0
+
+    async def watch() -> None:
+        nonlocal moved
+        while True:
+            await RisingEdge(dut.aclk)
+            moved += bool(dut.s_axis_tvalid.value and dut.s_axis_tready.value)
+
+    watching = cocotb.start_soon(watch())
+    polls, before = 0, moved
+    while await host.read(p.STATUS) & p.BUSY:
+        assert before == 0, "a beat of a frame was taken while a command was at work"
+        polls, before = polls + 1, moved
+    assert polls > 1
+    await sink.recv()
+    assert moved
+    watching.cancel()
+    await host.write(p.COMMAND, p.CLEAR)
 
 
 def replace_column(state: State, bad: int, spare: int) -> None:
