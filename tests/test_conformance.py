@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from plans import array, plan_of
@@ -17,7 +17,7 @@ from binohm.gen.actions import check_macro
 from binohm.gen.datasheet import Macro, digital, text
 from binohm.gen.errors import ConfigError, ToolError
 from binohm.gen.macro_views import render, render_stubs
-from binohm.gen.plan import Array
+from binohm.gen.plan import Array, Cell
 from binohm.gen.shim import described
 from binohm.gen.shim import render as render_shim
 from binohm.sim.benches.conformance_rules import Sample, judge
@@ -30,8 +30,9 @@ KINDS = [
     array("adc", 9, 5, adc_bits=3, per_cycle=2),
     array("pcsa", 5, 9),
 ]
+IDS = ("sa", "codes", "adc", "pcsa")
 WRITES = ("set", "reset", "verify_set", "verify_reset")
-CELLS = ("1t1r", "2t2r", "complementary")
+CELLS: tuple[Cell, ...] = get_args(Cell)
 
 
 def sheet(place: Path, macros: Mapping[str, Macro]) -> Path:
@@ -60,26 +61,37 @@ def test_the_digital_view_conforms(tmp_path: Path, simulator: str) -> None:
     assert all(run["counts"]["read"] > 500 for run in figures["runs"])
 
 
-@pytest.mark.parametrize(
-    "kind", KINDS, ids=lambda kind: kind.readout + "_codes" * kind.ref_per_column
-)
-def test_the_device_view_conforms(tmp_path: Path, kind: Array) -> None:
-    """Its cells come from an image, and then from pulses that it answers and verifies."""
-    own = replace(kind, cell=CELLS[KINDS.index(kind) % 3])
-    read = digital(own)
+def device_view(place: Path, kind: Array, simulator: str) -> dict[str, Any]:
+    """What is found of the device view with devices that do not spread; it writes and verifies."""
+    read = digital(kind)
     cycles = read.commands["read"]
     macro = read.model_copy(update={"commands": {"read": cycles, **dict.fromkeys(WRITES, cycles)}})
-    (tmp_path / "map.hex").write_text(draw_tile(Device.ideal(), own, 1, 3, 0).text())
-    figures = check_macro(
-        [views(tmp_path, [own], "device")],
-        sheet(tmp_path, {f"binohm_t_{own.name}": macro}),
-        "icarus",
+    (place / "map.hex").write_text(draw_tile(Device.ideal(), kind, 1, 3, 0).text())
+    return check_macro(
+        [views(place, [kind], "device")],
+        sheet(place, {f"binohm_t_{kind.name}": macro}),
+        simulator,
         parameters=True,
-        device_map=tmp_path / "map.hex",
+        device_map=place / "map.hex",
     )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_the_device_view_conforms(tmp_path: Path, kind: Array) -> None:
+    """Its cells come from an image, and then from pulses that it answers and verifies."""
+    cell = CELLS[KINDS.index(kind) % len(CELLS)]
+    figures = device_view(tmp_path, replace(kind, cell=cell), "icarus")
     assert figures["ok"], failures(figures)
     counts = figures["runs"][0]["counts"]
     assert counts["read"] > 500 and min(counts[name] for name in WRITES) >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_the_device_view_conforms_with_every_cell(tmp_path: Path, kind: Array, cell: Cell) -> None:
+    figures = device_view(tmp_path, replace(kind, cell=cell), "verilator")
+    assert figures["ok"], failures(figures)
 
 
 @pytest.mark.parametrize(
