@@ -71,6 +71,11 @@ def equal_spread(sigma: float) -> Device:
     return Device(lrs_sigma_d2d=sigma, hrs_sigma_d2d=sigma)
 
 
+def low_state_spread(sigma: float) -> Device:
+    """Default devices that vary in the low state alone."""
+    return Device(lrs_sigma_d2d=sigma, hrs_sigma_d2d=0.0)
+
+
 def array_of(readout: Readout, cell: str, rows: int, columns: int, **more: Any) -> Array:
     """An array that answers in a cycle."""
     kind: Cell = cell  # type: ignore[assignment]
@@ -128,8 +133,9 @@ def gate_accuracies() -> Figures:
         "low_vg": Device.low_gate,
     }
     for name, gate in gates.items():
-        losses = {f"{s:g}": lost(gate(equal_spread(s))) for s in GATE_SPREADS}
-        figures[f"{name}_accuracy_loss_by_spread"] = (losses, "points")
+        for suffix, spread in (("spread", equal_spread), ("lrs_spread", low_state_spread)):
+            losses = {f"{s:g}": lost(gate(spread(s))) for s in GATE_SPREADS}
+            figures[f"{name}_accuracy_loss_by_{suffix}"] = (losses, "points")
         figures[f"{name}_accuracy_loss_points"] = (lost(gate(Device())), "points")
     return figures
 

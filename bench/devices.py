@@ -11,6 +11,7 @@ import bit_errors
 import device_reads
 import device_view
 import ports
+import programming
 from results import Figures, Part, measure_parts
 
 
@@ -25,6 +26,7 @@ PARTS: dict[str, Part] = {
     "low_gate": plain(device_reads.low_gate),
     "accuracy": plain(device_reads.accuracies),
     "flips": plain(bit_errors.measure),
+    "programming": programming.measure,
     "ports": plain(ports.measure),
     "speed": plain(device_reads.speeds),
 }

@@ -9,7 +9,7 @@ them, as what it takes on unipolar ports: one read for the +1 inputs and one for
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -144,11 +144,15 @@ def arrays(n: int) -> list[Array]:
     ]
 
 
-def on_macros(place: Path, simulator: str, *, exhaustive: bool = False) -> dict[str, Any]:
-    """Both conversions and the two-phase mapping on the digital view, sizes 1 to 8.
+def on_macros(
+    place: Path, simulator: str, *, sizes: Sequence[int] = SIZES, exhaustive: bool = False
+) -> dict[str, Any]:
+    """Both conversions and the two-phase mapping on the digital view.
 
     Parameters
     ----------
+    sizes : sequence of int
+        Numbers of inputs; there is a column for each vector of so many weights.
     exhaustive : bool
         All inputs with lines off as well; otherwise some hundred of those for each size.
 
@@ -157,7 +161,7 @@ def on_macros(place: Path, simulator: str, *, exhaustive: bool = False) -> dict[
     dict
         ``compared`` and ``unequal``; ``products`` and ``activations`` by mapping.
     """
-    kinds = [array for n in SIZES for array in arrays(n)]
+    kinds = [array for n in sizes for array in arrays(n)]
     layers = [
         LayerPlan(f"l{k}", False, kind, 1, 1, 1, (1,), "bipolar", False, 1, 1, (0, 1), ())
         for k, kind in enumerate(kinds)
@@ -178,7 +182,7 @@ def on_macros(place: Path, simulator: str, *, exhaustive: bool = False) -> dict[
         bench="binohm.sim.benches.ports",
         build_dir=build,
         simulator=simulator,
-        variables={"SIZES": str([*SIZES]), "EXHAUSTIVE": str(exhaustive)},
+        variables={"SIZES": str([*sizes]), "EXHAUSTIVE": str(exhaustive)},
     )
     return dict(json.loads((build / "ports.json").read_text(encoding="utf-8")))
 

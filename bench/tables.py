@@ -9,7 +9,7 @@ would change.
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,50 @@ LABELS = {
     "prediction_configurations": "configurations with every predicted cycle simulated",
     "prediction_unequal": "of them, with a cycle predicted wrongly",
     "packed_vs_qonnx_ratio": "bit-packed NumPy against the qonnx executor, batches of 1000",
+    "pcsa_read_error_sigma_25_window_50_1t1r": "1T1R, sigma/mu 25 %, window 50: weights misread",
+    "pcsa_read_error_sigma_25_window_50_2t2r": "2T2R, the same",
+    "ber_cells": "cells behind every error rate",
+    "low_vg_c2c_reduction": "low gate voltage: cycle-to-cycle spread cut by (published: 74.8)",
+    "low_vg_d2d_reduction": "low gate voltage: device-to-device spread cut by (published: 59.9)",
+    "low_vg_access_ohm": "low gate voltage: access transistor",
+    "normal_vg_accuracy_loss_points": "accuracy lost to the default spread, normal gate voltage",
+    "low_vg_accuracy_loss_points": "accuracy lost to it at the low gate voltage (published: 0.7)",
+    "tfc_accuracy_images": "test images behind every accuracy on device maps",
+    "ber_loss_plain_at_1e-4": "lost with 1e-4 of the weights flipped, trained without errors",
+    "ber_loss_plain_at_4e-2": "lost with 4e-2 of them, trained without errors",
+    "ber_loss_error_aware_at_4e-2": "lost with 4e-2 of them, trained with errors",
+    "programmed_cells": "programming by RTL, digits network: cells",
+    "pulses_per_cell_mean": "pulses a cell, mean",
+    "pulses_per_cell_max": "pulses a cell, most",
+    "failures_injected": "devices that cannot be programmed",
+    "failures_found": "of them, reported",
+    "false_reports": "devices reported that can",
+    "dead_columns_share": "columns made dead, digits network",
+    "accuracy_no_dead_columns": "accuracy without them",
+    "accuracy_dead_columns": "accuracy with them",
+    "accuracy_dead_columns_spares": "accuracy with them and eight spare columns",
+    "port_products_compared": "port conversions: products compared in NumPy",
+    "port_products_unequal": "of them unequal",
+    "port_macro_products_compared": "port conversions: products compared at the pins of arrays",
+    "port_macro_products_unequal": "of them unequal",
+    "merged_decisions_compared": "merged batch normalisation and sign: decisions compared",
+    "merged_decisions_unequal": "of them unequal",
+    "numpy_128x128_1000_reads_s": "NumPy: 1,000 reads of a 128 x 128 array with noise",
+    "numpy_reads_per_s": "NumPy: the same, reads",
+    "numpy_device_to_golden_ratio": "NumPy: time of TFC_1W1A on device maps over golden's",
+    "verilator_device_images_per_s": "Verilator, device view: images of TFC_1W1A",
+    "verilator_reads_per_s": "Verilator, device view: reads of arrays",
     "packed_vs_qonnx_single_ratio": "the same, against the executor on the model as exported",
 }
 """Words for figures; others are shown under their name."""
+
+
+PUBLISHED_CIFAR10 = {
+    "0": 88.36, "0.0001": 88.38, "0.001": 88.37, "0.003": 88.27, "0.01": 87.96, "0.02": 87.56,
+    "0.03": 86.92, "0.05": 85.53, "0.1": 79.53, "0.2": 45.59,
+}  # fmt: skip
+"""Accuracy by bit error rate, a convolutional network on CIFAR-10, mean of ten runs; from
+``Inference_ConvNet.ipynb`` of Atreya95/BNN-inference-with-ReRAM-bridges-and-capacitive-neurons."""
 
 
 def measured(name: str) -> str:
@@ -63,10 +104,31 @@ def curve(name: str, heads: dict[str, str]) -> str:
     facts = read(name)
     if facts is None:
         return f"Not measured yet: `make bench-{name}`.\n"
+    if missing := [key for key in heads if key and key not in facts["figures"]]:
+        return f"Not measured yet ({', '.join(missing)}): `make bench-{name}`.\n"
     columns = {key: facts["figures"][key]["value"] for key in heads if key}
     keys = list(next(iter(columns.values())))
     lines = [f"| {' | '.join(heads.values())} |", "|---|" + "---:|" * len(columns)]
     lines += [f"| {key} | {' | '.join(number(c[key]) for c in columns.values())} |" for key in keys]
+    return "\n".join(lines) + "\n"
+
+
+def beside_published() -> str:
+    """Accuracy by bit error rate, with what was published on CIFAR-10."""
+    facts = read("devices") or {"figures": {}}
+    heads = {
+        "accuracy_vs_ber_tfc": "TFC_1W1A, %",
+        "accuracy_vs_ber": "512-512-512, %",
+        "accuracy_vs_ber_error_aware": "the same, trained with errors, %",
+    }
+    if not set(heads) <= set(facts["figures"]):
+        return "Not measured yet: `make bench-devices`.\n"
+    columns = [facts["figures"][key]["value"] for key in heads] + [PUBLISHED_CIFAR10]
+    names = ["flipped", *heads.values(), "published, CIFAR-10, %"]
+    lines = [f"| {' | '.join(names)} |", "|---|" + "---:|" * len(columns)]
+    for rate in columns[0]:
+        cells = [f"{column[rate]:.2f}" if rate in column else "" for column in columns]
+        lines.append(f"| {rate} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -161,9 +223,19 @@ def registers() -> str:
     """The register map of a design with two layers."""
     from binohm.hdl.registers import register_map
 
+    return _registers(register_map(2))
+
+
+def programming() -> str:
+    """The registers of a design that its host can program."""
+    from binohm.hdl.program_registers import program_map
+
+    return _registers(program_map(1))
+
+
+def _registers(registers: Iterable[Any]) -> str:
     rows = [
-        f"| `0x{row.offset:02x}` | {row.name} | {row.access} | {row.meaning} |"
-        for row in register_map(2)
+        f"| `0x{row.offset:02x}` | {row.name} | {row.access} | {row.meaning} |" for row in registers
     ]
     return "\n".join(["| offset | name | access | meaning |", "|---|---|---|---|", *rows]) + "\n"
 
@@ -200,10 +272,57 @@ PARTS: dict[str, Callable[[], str]] = {
         },
     ),
     "engines": lambda: curve("spine", {"": "engine", "tfc_images_per_s": "images per second"}),
+    "devices": lambda: measured("devices"),
+    "device-view": lambda: curve(
+        "devices",
+        {
+            "": "readout, cell",
+            "view_equal_vectors": "vectors equal",
+            "view_unequal_vectors": "unequal",
+            "view_bits_differing_from_ideal": "bits that devices get wrong, %",
+        },
+    ),
+    "device-errors": lambda: curve(
+        "devices", {"": "sigma of ln R", "ber_1t1r": "1T1R", "ber_2t2r": "2T2R"}
+    ),
+    "device-window": lambda: curve(
+        "devices",
+        {
+            "": "sigma of ln R",
+            "pcsa_read_error_window_1.09_1t1r": "1T1R",
+            "pcsa_read_error_window_1.09_2t2r": "2T2R",
+        },
+    ),
+    "device-gate": lambda: curve(
+        "devices",
+        {
+            "": "sigma of ln R",
+            "normal_vg_accuracy_loss_by_lrs_spread": "low state only: normal gate voltage",
+            "low_vg_accuracy_loss_by_lrs_spread": "low gate voltage",
+            "normal_vg_accuracy_loss_by_spread": "both states: normal gate voltage",
+            "low_vg_accuracy_loss_by_spread": "low gate voltage",
+        },
+    ),
+    "device-accuracy": lambda: curve(
+        "devices",
+        {
+            "": "sigma of ln R",
+            "tfc_accuracy_1t1r_pcsa": "pcsa, 1T1R",
+            "tfc_accuracy_2t2r_pcsa": "pcsa, 2T2R",
+            "tfc_accuracy_1t1r_sa": "sa, 1T1R",
+            "tfc_accuracy_2t2r_sa": "sa, 2T2R",
+            "tfc_accuracy_complementary_sa": "sa, complementary",
+        },
+    ),
+    "bit-errors": beside_published,
+    "port-activations": lambda: curve(
+        "devices", {"": "mapping", "activations_per_product": "reads of an array a product"}
+    ),
     "combinations": combinations,
     "configuration": configuration,
     "device_map": device_map,
     "registers": registers,
+    "programming": programming,
     "commands": commands,
     "energies": energies,
     "technology": technology,

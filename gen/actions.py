@@ -202,6 +202,7 @@ def run(
     processes: int | None = None,
     seed: int = 0,
     *,
+    view: Literal["digital", "device"] = "digital",
     technology: Technology | None = None,
 ) -> dict[str, Any]:
     """Run a data set through a build or a network; ``technology`` asks for energies."""
@@ -214,9 +215,11 @@ def run(
         replacing(save, force=True) if save else nullcontext() as beside,
         bar(f"run {what}") as shown,
     ):
-        engine = engine or ("rtl" if path.is_dir() else "packed")
+        engine = engine or ("rtl" if path.is_dir() or view != "digital" else "packed")
+        if engine != "rtl" and view != "digital":
+            raise ConfigError(f"--view {view} is a view of the Verilog; --engine {engine} has none")
         result = running.run(
-            path, x, engine=engine, seed=seed, progress=lambda done: shown(done, len(x)),
+            path, x, engine=engine, view=view, seed=seed, progress=lambda done: shown(done, len(x)),
             processes=processes or len(os.sched_getaffinity(0)),
         )  # fmt: skip
         if beside is not None:
@@ -224,12 +227,14 @@ def run(
                 np.savez(file, scores=result.scores, predictions=result.predictions)
     figures = {
         "engine": engine,
+        "view": view,
         "data": data,
         "images": len(x),
         "correct": int((result.predictions == y).sum()),
         "accuracy": float((result.predictions == y).mean()),
         "mismatches": result.mismatches,
         "first_mismatch": result.first_mismatch,
+        "deviations": result.deviations,
         "latency": result.latency_cycles,
         "interval": result.interval_cycles,
         "cycles": sum(result.block_cycles) or None,

@@ -48,7 +48,13 @@ Set = Annotated[
 Simulator = Annotated[
     Literal["verilator", "icarus"] | None, typer.Option(help="One simulator instead of both.")
 ]
-View = Annotated[Literal["digital"], typer.Option(help="Which implementation of the arrays.")]
+View = Annotated[
+    Literal["digital", "device"],
+    typer.Option(
+        help="Which implementation of the arrays: their digital function, or the devices of the "
+        "build's maps, bit for bit as `run --engine device` computes them."
+    ),
+]
 DATA = "`digits`, `mnist`, `fashion_mnist`, `cifar10`, or an .npz with x (uint8) and y."
 
 
@@ -271,6 +277,7 @@ def run(
             show_default="rtl",
         ),
     ] = None,
+    view: View = "digital",
     save: Annotated[
         Path | None, typer.Option(metavar="OUT.npz", help="Write scores and predictions.")
     ] = None,
@@ -294,7 +301,9 @@ def run(
     from binohm.gen.technology import load
 
     costs = load(technology) if energy or technology else None
-    figures = actions.run(what, data, images, engine, save, processes, seed, technology=costs)
+    figures = actions.run(
+        what, data, images, engine, save, processes, seed, view=view, technology=costs
+    )
     if as_json:
         emit(figures)
     else:

@@ -70,6 +70,7 @@ def report_data(
         "arrays": [_array(plan, array) for array in plan.arrays],
         "layers": layers,
         "rom_bits": _rom_bits(plan),
+        "programming": _programming(plan) if plan.host.programming else None,
         "config": dict(config),
         "totals": {**totals, "utilisation": _share(totals["cells_used"], totals["cells"])},
     }
@@ -191,6 +192,21 @@ def _blocks(layer: LayerPlan, per_row: np.ndarray[Any, Any]) -> list[list[int]]:
             blocks.append([row, rows, period, repetitions, columns])
         row += rows
     return blocks
+
+
+def _programming(plan: Plan) -> dict[str, int]:
+    """What it takes to program the arrays: memory for wear, registers for a line, spare cells."""
+    lines = sum(layer.array.lines * len(layer.tiles) for layer in plan.layers)
+    columns = max(array.columns for array in plan.arrays)
+    spares = (
+        layer.array.lines * layer.array.spare_columns * len(layer.tiles) for layer in plan.layers
+    )
+    return {
+        "lines": lines,
+        "wear_bits": 32 * lines,
+        "line_bits": 4 * columns + 32 * -(-columns // 32),
+        "spare_cells": sum(spares),
+    }
 
 
 def _rom_bits(plan: Plan) -> dict[str, int]:

@@ -110,10 +110,13 @@ def print_run(figures: Figures) -> None:
         "images": "images",
         "accuracy": "accuracy",
         "mismatches": "images that differ from golden",
+        "deviations": "images that devices change",
         "interval": "interval, cycles",
         "latency": "latency, cycles",
         "cycles": "cycles in all",
     }
+    if figures.get("view") == "device":
+        keys["mismatches"] = "images that differ from the model of devices"
     rows = []
     for key, words in keys.items():
         value = figures.get(key)

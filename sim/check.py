@@ -1,9 +1,11 @@
 """Compare the Verilog of a build with the golden model: images first, then layer by layer.
 
+With the device view, golden is :class:`binohm.sim.device.network.Devices` on the maps of the build.
+
 The bench that runs is the one that ``binohm build`` leaves in ``tb/``, but nothing in ``tb/`` is
 trusted except the choice of pictures: what must come out is computed anew from ``model.npz``, and
 the bench itself is taken from this package. It runs in ``sim/check_<simulator>/`` of the build
-directory, where the compiled model stays for the next time.
+directory, or ``sim/check_device_<simulator>/``, where the compiled model stays for the next time.
 """
 
 import json
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from binohm.gen.errors import ToolError
 from binohm.gen.network import Ints, Network
 from binohm.gen.plan import Plan
+from binohm.sim.device.network import Devices, load_maps
 from binohm.sim.directory import (
     Build,
     digest,
@@ -36,13 +39,16 @@ from binohm.sim.directory import (
     scratch,
 )
 from binohm.sim.divergence import Divergence
-from binohm.sim.golden import forward
+from binohm.sim.golden import Trace, forward
 from binohm.sim.image_check import check_images
 from binohm.sim.tools import environment, require, shared_objects
 
 __all__ = ["CheckResult", "bench_files", "check", "stimuli"]
 
 ID = int.from_bytes(b"BNOH", "big")
+
+ROUNDS, LEAST = 3, 6
+"""The bench sends every frame at most so often after a reset, or at most so many images."""
 
 Images = NDArray[np.uint8]
 Progress = Callable[[str], None]
@@ -113,6 +119,7 @@ def check(
     seed : int
         Of the random pictures, stalls and moments of reset.
     view : str
+        ``digital`` or ``device``.
     cycles : sequence of int
         Predicted cycles, see :func:`bench_files`.
     progress : callable, optional
@@ -121,7 +128,7 @@ def check(
     Raises
     ------
     OutputError
-        If the directory is not a build, is damaged or cannot be written.
+        If the directory is not a build, is damaged or cannot be written, or has no device maps.
     ToolError
         If the simulator is missing or refuses the Verilog.
     """
@@ -142,7 +149,8 @@ def check(
         if simulator == "verilator":
             build.require_plain_path()
         pictures = stimuli(build, images, seed)
-        files = bench_files(build.network, build.plan, pictures, cycles=cycles)
+        trace = _on_devices(build, pictures) if view == "device" else None
+        files = bench_files(build.network, build.plan, pictures, cycles=cycles, trace=trace)
         found, measured = _simulate(build, files, simulator, seed, view, tell)
     return CheckResult(
         simulator=simulator,
@@ -157,7 +165,12 @@ def check(
 
 
 def bench_files(
-    network: Network, plan: Plan, images: Images, *, cycles: Sequence[int] = ()
+    network: Network,
+    plan: Plan,
+    images: Images,
+    *,
+    cycles: Sequence[int] = (),
+    trace: Trace | None = None,
 ) -> dict[str, bytes]:
     """The files of ``tb/``, by name: the bench, its Makefile and the vectors.
 
@@ -168,12 +181,15 @@ def bench_files(
     cycles : sequence of int
         Predicted cycle of the last result beat of image 0, 1, ... in traffic that never stalls,
         counted from the first input beat; the bench compares as many as there are.
+    trace : Trace, optional
+        What must come out, of one or more rounds of the images, instead of what golden computes.
     """
+    trace = trace or forward(network, images, plan.layers)
     top = f"binohm_{plan.name}"
     texts = {
         "bench.py": harness("bench.py"),
         "Makefile": harness("Makefile").replace("@TOP@", top),
-        "vectors.json": _vectors(network, plan, images, cycles),
+        "vectors.json": _vectors(network, plan, images, cycles, trace),
     }
     return {name: text.encode() for name, text in texts.items()}
 
@@ -195,8 +211,16 @@ def stimuli(build: Build, count: int, seed: int) -> Images:
     return np.concatenate([np.stack(stored), more])[:count]
 
 
-def _vectors(network: Network, plan: Plan, images: Images, cycles: Sequence[int]) -> str:
-    trace = forward(network, images, plan.layers)
+def _on_devices(build: Build, images: Images) -> Trace:
+    """What devices make of rounds of the images after a reset."""
+    rounds = max(ROUNDS, -(-LEAST // len(images)))
+    devices = Devices(build.network, build.plan, load_maps(build.directory, build.plan))
+    return devices.forward(np.concatenate([images] * rounds))
+
+
+def _vectors(
+    network: Network, plan: Plan, images: Images, cycles: Sequence[int], trace: Trace
+) -> str:
     source = network.input
     planes = np.arange(source.bits)[:, None]
     bits = (trace.input > 0)[:, None] if source.bipolar else trace.input[:, None] >> planes & 1
@@ -246,8 +270,9 @@ def _tap(
 def _simulate(
     build: Build, files: dict[str, bytes], simulator: str, seed: int, view: str, tell: Progress
 ) -> tuple[list[Divergence], dict[str, Any]]:
-    place = scratch(build, f"check_{simulator}")
-    record = build.directory / "sim" / "divergence.json"
+    kind = "" if view == "digital" else f"_{view}"
+    place = scratch(build, f"check{kind}_{simulator}")
+    record = build.directory / "sim" / f"divergence{kind}.json"
     key = digest(build, harness("Makefile"), simulator)
     with locked(place):
         for name, content in files.items():

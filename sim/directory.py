@@ -39,13 +39,15 @@ class Build:
         Absolute.
     network : Network
     plan : Plan
+    view : str
     sources : tuple of str
-        Verilog files of one view, relative to the directory.
+        Verilog files of the view, relative to the directory.
     """
 
     directory: Path
     network: Network
     plan: Plan
+    view: str
     sources: tuple[str, ...]
 
     @property
@@ -95,7 +97,7 @@ def open_build(directory: Path, view: str = "digital") -> Build:
     for name in (*sources, "taps.vlt"):
         if not (directory / name).is_file():
             raise OutputError(f"{directory / name} is missing; build again")
-    return Build(directory.absolute(), network, plan, sources)
+    return Build(directory.absolute(), network, plan, view, sources)
 
 
 def _text(path: Path) -> str:

@@ -1,7 +1,8 @@
 """The compiled loop: a verilated build and a C++ program that feeds it images without a pause.
 
-Compiled once for a build into ``sim/loop_<key>/`` of its directory; the key covers the Verilog,
-the program and the tools. Memory images are read when the program runs.
+Compiled once for a build into ``sim/loop_<key>/`` of its directory, for another view than the
+digital one into ``sim/<view>_loop_<key>/``; the key covers the Verilog, the program and the tools.
+Memory images and device maps are read when the program runs.
 """
 
 import os
@@ -81,6 +82,8 @@ def compile_loop(build: Build, *, trace: bool = False) -> Path:
     require("verilator", cocotb=False)
     build.require_plain_path()
     name, flags = ("trace", [*FLAGS, "--trace-vcd"]) if trace else ("loop", FLAGS)
+    if build.view != "digital":
+        name = f"{build.view}_{name}"
     if not build.plan.host.scores:  # then they are taken from the last layer's stream
         flags = [*flags, "taps.vlt", "-CFLAGS", f"-DSCORES_TAP={_scores_tap(build)}"]
     key = digest(build, harness("loop.cpp"), *flags)
@@ -129,6 +132,7 @@ def launch(
     *,
     place: Path,
     seed: int = 0,
+    first: int = 0,
     window: Window | None = None,
 ) -> Iterator["Running"]:
     """Run the loop on ``images`` in the directory ``place``; killed if the block is left early.
@@ -139,6 +143,8 @@ def launch(
         N is at least 1.
     seed : int
         0 never stalls the streams; any other stalls both at random.
+    first : int
+        Number of the first image, on which the noise of devices depends.
     window : Window, optional
         For a program compiled with tracing.
     """
@@ -152,6 +158,7 @@ def launch(
     command = [str(program), str(frames), str(results), *map(str, numbers)]
     if window is not None:
         command += [str(window.path), str(window.first), str(window.last)]
+    command.append(f"+binohm_image={first}")
     with (place / "errors").open("w") as errors:
         process = subprocess.Popen(
             command, cwd=build.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from binohm.gen.network import Network
 from binohm.gen.plan import Array, Plan
 from binohm.sim.device.network import cells
+from binohm.sim.device.program import LEAVE
 
-__all__ = ["LEAVE", "Failure", "Host", "Line", "Spares", "lines", "move", "program"]
+__all__ = ["Failure", "Host", "Line", "Spares", "give_spares", "lines", "move", "program"]
 __all__ += ["program_line", "words"]
 
 COMMAND, STATUS, TILE, LINE, LIMIT = 0xF00, 0xF04, 0xF08, 0xF0C, 0xF10
@@ -27,8 +28,6 @@ BUSY, NOT_VERIFIED, STOPPED = 1, 2, 4
 UNUSED = 1 << 31
 
 BITS = 32
-LEAVE = 2
-"""A cell that is left alone."""
 
 Cells = NDArray[np.integer[Any]]
 Spares = Mapping[str, Mapping[int, int]]
@@ -55,7 +54,7 @@ class Line:
         Of the tile.
     tile, row : int
     cells : int array, shape (columns,)
-        +1, -1, 0 or :data:`LEAVE`.
+        +1, -1, 0 or ``LEAVE``.
     """
 
     name: str
@@ -130,15 +129,20 @@ async def program(
     moved : mapping, optional
         Bad columns that spare ones replace from now on.
     """
-    ids = {tile.name: tile.id for layer in plan.layers for tile in layer.tiles}
-    for name, columns in (moved or {}).items():
-        await host.write(TILE, ids[name])
-        for bad, spare in columns.items():
-            await host.write(REMAP, spare << 16 | bad)
+    await give_spares(host, plan, moved or {})
     failures: list[Failure] = []
     for line in lines(network, plan, moved):
         failures += await program_line(host, line)
     return failures
+
+
+async def give_spares(host: Host, plan: Plan, moved: Spares) -> None:
+    """Let spare columns stand for bad ones from now on."""
+    ids = {tile.name: tile.id for layer in plan.layers for tile in layer.tiles}
+    for name, columns in moved.items():
+        await host.write(TILE, ids[name])
+        for bad, spare in columns.items():
+            await host.write(REMAP, spare << 16 | bad)
 
 
 async def program_line(host: Host, line: Line, command: int = PROGRAM) -> list[Failure]:

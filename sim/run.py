@@ -2,7 +2,8 @@
 
 The ``rtl`` engine is the compiled loop of :mod:`binohm.sim.loop`. Images are cut into contiguous
 blocks, one per process; every block starts from reset and goes in back to back with a host that is
-always ready, so that its cycles are exact. All results are compared with the golden model.
+always ready, so that its cycles are exact. All results are compared with the golden model, those of
+the device view with the model of the devices.
 """
 
 import tempfile
@@ -26,9 +27,10 @@ from binohm.sim.directory import Build, open_build
 from binohm.sim.loop import Block, compile_loop, launch
 from binohm.sim.packed import Packed
 
-__all__ = ["Engine", "RunResult", "run"]
+__all__ = ["Engine", "RunResult", "View", "run"]
 
 Engine = Literal["rtl", "packed", "golden", "device"]
+View = Literal["digital", "device"]
 Images = NDArray[np.uint8]
 
 CHUNK = 500
@@ -45,7 +47,8 @@ class RunResult:
     scores : int64 array, shape (N, classes)
     predictions : int64 array, shape (N,)
     mismatches : int or None
-        ``rtl``: images of which the class or any score differs from golden.
+        ``rtl``: images of which the class or any score differs from golden, or with the device
+        view from the model of the devices.
     first_mismatch : int or None
         The first of them.
     latency_cycles : int or None
@@ -57,6 +60,9 @@ class RunResult:
         ``rtl``: images of each block, and cycles from its first beat to its last, both included.
     seconds : float
         Without compilation.
+    deviations : int or None
+        Device view: images of which the class or any score differs from golden, which has
+        perfect devices.
     """
 
     engine: str
@@ -69,6 +75,7 @@ class RunResult:
     block_images: tuple[int, ...]
     block_cycles: tuple[int, ...]
     seconds: float
+    deviations: int | None = None
 
 
 def run(
@@ -76,6 +83,7 @@ def run(
     x: Images,
     *,
     engine: Engine = "rtl",
+    view: View = "digital",
     processes: int = 2,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
@@ -90,6 +98,8 @@ def run(
     x : uint8 array, shape (N, *network.input.shape)
         N is at least 1.
     engine : str
+    view : str
+        ``rtl``: which implementation of the arrays.
     processes : int
         ``rtl``: simulations at a time.
     seed : int
@@ -112,7 +122,7 @@ def run(
         raise ValueError(f"engine must be rtl, packed, golden or device, not {engine!r}")
     tell = progress or (lambda _: None)
     if engine == "rtl":
-        build = _build(directory, engine)
+        build = _build(directory, engine, view)
         build.require_images()
         return _run_rtl(build, fitting(build.network, x), processes, seed, tell)
     network, model = _model(directory, engine)
@@ -152,8 +162,7 @@ def _model(directory: Path, engine: Engine) -> tuple[Network, Model]:
     """The network of a build or a model file, and what computes it in NumPy."""
     if engine == "device":
         build = _build(directory, engine)
-        devices = Devices(build.network, build.plan, load_maps(directory, build.plan))
-        return build.network, lambda part, first: devices.forward(part, first).scores
+        return build.network, _devices_of(build)
     network, layers = _load(directory)
     if engine == "golden":
         return network, lambda part, _: _golden(network, part, layers)
@@ -162,10 +171,24 @@ def _model(directory: Path, engine: Engine) -> tuple[Network, Model]:
     return network, lambda part, _: packed.scores(part)
 
 
-def _build(directory: Path, engine: Engine) -> Build:
+def _devices_of(build: Build) -> Model:
+    devices = Devices(build.network, build.plan, load_maps(build.directory, build.plan))
+    return lambda part, first: devices.forward(part, first).scores
+
+
+def _golden_of(build: Build) -> Model:
+    return lambda part, _: _golden(build.network, part, build.plan.layers)
+
+
+def _expected(build: Build) -> Model:
+    """What the Verilog of a view must compute."""
+    return _devices_of(build) if build.view == "device" else _golden_of(build)
+
+
+def _build(directory: Path, engine: Engine, view: View = "digital") -> Build:
     if directory.is_file():
         raise OutputError(f"{directory} is a file; --engine {engine} needs a build directory")
-    return open_build(directory)
+    return open_build(directory, view)
 
 
 def _load(path: Path) -> tuple[Network, tuple[LayerPlan, ...] | None]:
@@ -202,17 +225,20 @@ def _in_chunks(model: Model, images: Images, tell: Callable[[int], None]) -> Int
 def _run_rtl(
     build: Build, images: Images, processes: int, seed: int, tell: Callable[[int], None]
 ) -> RunResult:
+    model = _expected(build)
     program = compile_loop(build)
     begin = time.monotonic()
     blocks = _blocks(build, program, images, processes, seed, tell)
     scores = np.concatenate([block.scores for block in blocks])
     predictions = np.concatenate([block.predictions for block in blocks])
-    expected = _in_chunks(
-        lambda part, _: _golden(build.network, part, build.plan.layers), images, lambda _: None
-    )
-    wrong = np.flatnonzero(
-        (scores != expected).any(axis=1) | (predictions != expected.argmax(axis=1))
-    )
+
+    def different(model: Model) -> Ints:
+        expected = _in_chunks(model, images, lambda _: None)
+        return np.flatnonzero(
+            (scores != expected).any(axis=1) | (predictions != expected.argmax(axis=1))
+        )
+
+    wrong = different(model)
     longest = max(blocks, key=lambda block: len(block.last))
     return RunResult(
         engine="rtl",
@@ -225,6 +251,7 @@ def _run_rtl(
         block_images=tuple(len(block.last) for block in blocks),
         block_cycles=tuple(int(block.last[-1] - block.first[0]) + 1 for block in blocks),
         seconds=time.monotonic() - begin,
+        deviations=len(different(_golden_of(build))) if build.view == "device" else None,
     )
 
 
@@ -246,7 +273,9 @@ def _blocks(
         for number, part in enumerate(parts):
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="binohm-")))
             own = seed and seed + number
-            running.append(stack.enter_context(launch(build, program, part, place=place, seed=own)))
+            first = sum(len(before) for before in parts[:number])
+            loop = launch(build, program, part, place=place, seed=own, first=first)
+            running.append(stack.enter_context(loop))
 
         def follow(number: int) -> None:
             with suppress(ValueError):  # the stream is closed when another block has failed

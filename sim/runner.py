@@ -23,6 +23,7 @@ def run_bench(
     seed: int = 1,
     public: Sequence[Path] = (),
     variables: Mapping[str, str] | None = None,
+    plusargs: Sequence[str] = (),
 ) -> None:
     """Run every test of module ``bench`` against Verilog module ``top``.
 
@@ -40,6 +41,8 @@ def run_bench(
         Verilator control files that make signals below the ports visible.
     variables : mapping, optional
         Environment of the bench.
+    plusargs : sequence of str
+        Of the simulation, such as ``+binohm_blank``.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def run_bench(
     try:
         with shared_objects(build_dir, "cocotb -O0") if verilator else nullcontext():
             runner.build(
-                sources=[*sources, *(VerilatorControlFile(path) for path in public if verilator)],
+                sources=[*(VerilatorControlFile(path) for path in public if verilator), *sources],
                 hdl_toplevel=top,
                 build_dir=build_dir,
                 build_args=flags if verilator else [],
@@ -71,6 +74,7 @@ def run_bench(
             test_dir=build_dir,
             seed=seed,
             extra_env=dict(variables or {}),
+            plusargs=plusargs,
             log_file=build_dir / "bench.log",
         )
         ran, failed = get_results(results)

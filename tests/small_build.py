@@ -15,6 +15,8 @@ from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
 from binohm.sim.check import bench_files
+from binohm.sim.device.draw import draw
+from binohm.sim.device.physics import Device
 from binohm.sim.directory import open_build
 
 MIXED: dict[str, Any] = {
@@ -45,14 +47,24 @@ def small_network(form: str = "unsigned", groups: int = 1) -> Network:
     return random_network(np.random.default_rng(11), (11, 13, 9, 5), form, groups)
 
 
-def small_build(directory: Path, network: Network, config: dict[str, Any], images: int = 3) -> Plan:
-    """Write a build; the bench knows the predicted cycles."""
+def small_build(
+    directory: Path,
+    network: Network,
+    config: dict[str, Any],
+    images: int = 3,
+    device: Device | None = None,
+) -> Plan:
+    """Write a build, with device maps of ``device``; the bench knows the predicted cycles."""
     settled = Config.model_validate(config)
     plan = map_network(network, settled)
     rng = np.random.default_rng(3)
     pictures = rng.integers(0, 256, (images, *network.input.shape), np.uint8)
     files = bench_files(network, plan, pictures, cycles=predict(network, plan).results)
-    write_build(directory, network, plan, config=settled.model_dump(), bench_files=files)
+    maps = draw(device, plan, 3) if device else {}
+    write_build(
+        directory, network, plan, config=settled.model_dump(), bench_files=files,
+        device={name: map.text() for name, map in maps.items()} if device else None,
+    )  # fmt: skip
     return plan
 
 

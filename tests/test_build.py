@@ -27,6 +27,11 @@ MIXES = {
     "sums": ("signed", 1, ["array.readout=adc", "array.rows=16", "array.columns=8"]),
     "ports": ("step", 1, ["array.readout=adc", "array.cell=2t2r", "goal.interval=64"]),
     "words": ("unsigned", 1, ["array.readout=pcsa", "array.columns=8", "goal.interval=99"]),
+    "programmed": (
+        "unsigned",
+        1,
+        ["host.programming=true", "array.rows=32", "layers.fc0.spare_columns=3"],
+    ),
     "table": ("wide", 1, ["host.input_bytes=3", "host.output_bytes=1"]),
 }
 
@@ -117,6 +122,21 @@ def test_waivers_are_all_needed(built: Callable[[str], Path]) -> None:
         seen |= set(re.findall(r"%Warning-(\w+)", done.stderr))
     waived = set(re.findall(r"-rule (\w+)", (out / "lint.vlt").read_text()))
     assert waived == seen
+
+
+def test_nothing_of_programming_is_there_unless_asked_for(
+    built: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Nor is anything of spare columns."""
+    assert not [path for path in (built("sums") / "rtl").iterdir() if "program" in path.name]
+    rtl = [path for path in (built("programmed") / "rtl").iterdir() if path.suffix == ".v"]
+    named = {path.stem.removeprefix("binohm_random_") for path in rtl}
+    assert {"programmer", "program_registers", "ram"} <= named
+    for path in (built("sums") / "rtl").iterdir():
+        text = path.read_text()
+        assert "program" not in text and "repaired" not in text and "spare" not in text
+    spared = [path.stem for path in rtl if "repaired" in path.read_text()]
+    assert spared == ["binohm_random_layer_fc0"]
 
 
 def test_waivers_have_reasons(built: Callable[[str], Path]) -> None:

@@ -159,6 +159,36 @@ def test_spread_is_what_was_asked_for() -> None:
     assert abs(table.std() / 0.4 - 1) < 0.001 and abs(table.mean()) < 1e-4
 
 
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("readout", READOUTS)
+def test_noise_is_that_of_the_devices_on_the_way(readout: Readout, cell: Cell) -> None:
+    """Every current scatters by 3 %; the formulas of the readouts make 4000 sums of 64 lines."""
+    rng = np.random.default_rng(5)
+    lines = 1 if readout == "pcsa" else 64
+    array = Array(readout, cell, lines, 64, 0, 7 * (readout == "adc"), 64, 1, 1, 1)
+    device = replace(Device.ideal(), read_noise=0.03, sense_offset_a=1e-7)
+    map = draw_tile(device, array, 1, 1, 0)
+    low, high = (0.55e12 / (ohm + device.access_ohm) for ohm in (1e5, 1.7e6))
+
+    def current(state: Any) -> Any:
+        mean = np.where(np.broadcast_to(state, (4000, lines)), low, high)
+        return mean * (1 + 0.03 * rng.standard_normal((4000, lines)))
+
+    plus = np.tile([True, False], 2000)[:, None] if lines == 1 else np.arange(64) % 2 == 0
+    a, b, ref_low, ref_high = current(plus), current(~plus), current(True), current(False)
+    offset = 1e5 * rng.standard_normal(4000)
+    if cell == "1t1r" or (cell == "complementary" and readout != "pcsa"):
+        total = (a - ref_high).sum(1) if readout == "adc" else (2 * a - ref_low - ref_high).sum(1)
+        worth = 1 if readout == "adc" else 2
+    else:
+        total = (a - b).sum(1) / (2 if readout == "adc" else 1)
+        worth = 0.5 if readout == "adc" else 1.0
+    if lines == 1:
+        total = total - np.where(plus[:, 0], total[::2].mean(), total[1::2].mean())
+    assert abs(map.noise_scale[lines] / total.std() - 1) < 0.05
+    assert abs(map.column_offset.std() / (worth * offset.std()) - 1) < 0.3
+
+
 def test_stuck_devices_are_as_many_as_asked_for() -> None:
     map = draw_tile(Device(stuck_lrs=0.03, stuck_hrs=0.1), ARRAY, 1, 1, 0)
     cells = map.stuck[:-1, :-2]

@@ -176,10 +176,14 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
         )
     for line in ("fc0_t0,0,0,a,lrs", "fc0_t0,0,x,a,lrs,1", "fc0_t0,0,0,a,lrs,one", ""):
         assert text(line) == f"line 2: must be {heading}"
-    row, column = good[1].split(",")[1:3]
     assert text("fc0_t0,0,0,c,lrs,1").startswith("fc0_t0_lrs_c: no tile is called fc0_t0_lrs")
-    assert text(good[2]).endswith(
-        f"row {row} column {column}: nan S: must be a conductance of 0 to 1 S"
+    tile, row, column, k, state, _ = good[2].split(",")
+    assert text(good[2]) == f"line 3: {tile}_{state}_{k} row {row} column {column} is there twice"
+    path.write_text("\n".join([good[0], *good[2:]]) + "\n")
+    tile, row, column, k, state, _ = good[1].split(",")
+    assert refused(path) == (
+        f"{path}: {tile}_{state}_{k} row {row} column {column}: nan S: must be a conductance of 0 "
+        "to 1 S"
     )
     path = tmp_path / "c.npz"
     path.write_bytes(b"nothing")

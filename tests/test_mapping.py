@@ -460,6 +460,41 @@ def test_scores_fit_32_bits(scale: int, ok: bool) -> None:
     )
 
 
+def test_spare_columns_come_beyond_the_others() -> None:
+    made = network(64, 40, 2)
+    plain = first(made, "array.columns=16", "array.columns_per_cycle=5")
+    layer = first(
+        made, "array.columns=16", "array.columns_per_cycle=5", "array.spare_columns=3",
+        "host.programming=true",
+    )  # fmt: skip
+    assert (layer.array.columns, layer.array.spare_columns, layer.array.own_columns) == (19, 3, 16)
+    assert layer.array.interval == 4
+    assert [tile.outputs for tile in layer.tiles] == [tile.outputs for tile in plain.tiles]
+    assert layer.array.name == f"{plain.array.name.replace('64x16', '64x19')}_s3".replace(
+        "128x16", "128x19"
+    )
+    output, _ = layer.cells(layer.tiles[0])
+    assert (output[:64, :16] >= 0).all() and (output[:, 16:] < 0).all()
+
+
+def test_spare_columns_that_nothing_could_use_are_refused() -> None:
+    made = network(16, 8, 2)
+    assert refusal(made, "array.spare_columns=2", error=ConfigError) == (
+        "layer fc0: spare_columns = 2, but only a host that programs the arrays can use them; set "
+        "host.programming = true or layers.fc0.spare_columns = 0"
+    )
+    programmed = ("host.programming=true", "layers.fc0.spare_columns=2")
+    assert refusal(made, *programmed, "array.readout=pcsa", error=ConfigError) == (
+        "layer fc0: spare_columns = 2, but the columns of pcsa are inputs, which no spare can take "
+        "over; set layers.fc0.spare_columns = 0"
+    )
+    reference = ("layers.fc0.threshold=reference", "layers.fc0.reference_per_column=true")
+    assert refusal(made, *programmed, *reference, error=ConfigError) == (
+        "layer fc0: spare_columns = 2, but a column's reference code stays where it is; set "
+        "layers.fc0.spare_columns = 0"
+    )
+
+
 def test_unknown_layers_are_refused() -> None:
     assert refusal(network(3, 2), "layers.outs.rows=3", error=ConfigError) == (
         "layers.outs: the network has no such layer; did you mean out?"

@@ -1,6 +1,7 @@
 """Figures of a build, and the pictures made of them."""
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from xml.etree import ElementTree
 
@@ -72,6 +73,24 @@ def test_rom_bits_are_those_of_the_images() -> None:
     assert facts["rom_bits"]["cells"] == cells
     own = sum(layer["rom_bits"] for layer in facts["layers"])
     assert own == sum(facts["rom_bits"].values()) - cells - facts["rom_bits"]["table"]
+
+
+def test_programming_is_counted_where_it_is() -> None:
+    network, plan, facts = built("automatic")
+    assert facts["programming"] is None
+    assert "<h2>Programming</h2>" not in report.render_html(facts)
+    layers = tuple(
+        replace(layer, array=replace(layer.array, columns=70, spare_columns=6))
+        for layer in plan.layers
+    )
+    host = replace(plan.host, programming=True)
+    changed = replace(plan, host=host, layers=layers)
+    facts = report.report_data(network, changed, predict(network, plan), config={})
+    lines = sum(layer.array.lines * len(layer.tiles) for layer in layers)
+    assert facts["programming"] == {
+        "lines": lines, "wear_bits": 32 * lines, "line_bits": 280 + 96, "spare_cells": 6 * lines,
+    }  # fmt: skip
+    assert "<h2>Programming</h2>" in report.render_html(facts)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -57,6 +57,16 @@ def test_golden_gives_the_scores_of_the_model(
         assert trained.validation == pytest.approx(right, abs=1e-6)
 
 
+def test_the_best_epoch_is_kept(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    session = fit._Session(replace(RECIPE, epochs=12, rate=0.05), *digits)
+    session.epoch()
+    while session.history[-1][1] == (best := max(accuracy for _, accuracy in session.history)):
+        session.epoch()
+    session.model.load_state_dict(session.best)
+    session._judge(0.0)
+    assert session.history[-1][1] == best
+
+
 def test_training_learns_and_repeats(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     told: list[tuple[int, int]] = []
     first = fit.fit(RECIPE, *digits, tmp_path / "a", lambda *done: told.append(done))

@@ -9,6 +9,7 @@
 // Map and image are read at the first clock edge. Their names and the identity are ports, so that
 // all arrays of a kind are one module. +binohm_image=N numbers the first image after reset, 0 if
 // absent; with +binohm_blank no device has ever been written.
+// Loops are not unrolled: the compiler would take minutes for many small arrays.
 /* verilator lint_off WIDTHEXPAND */  // operands are extended by the rules of Verilog
 /* verilator lint_off BLKSEQ */  // one process owns the devices and changes them in order
 /* verilator lint_off UNUSEDSIGNAL */  // words of the map have many fields
@@ -155,6 +156,7 @@ module binohm_device #(
     task automatic load;
         integer line, column, k, d;
         reg written;
+        /* verilator unroll_disable */
         for (k = 0; k < DEVICES + 2 * COUNT; k = k + 1) word[k] = 0;
         $readmemh(map, word);
         seed = word[3][31:0];
@@ -166,29 +168,30 @@ module binohm_device #(
         if (word[2] == 0 || unit == 0 || word[DEVICES+2*COUNT-2] == 0)
             $fatal(1, "%0s is damaged; build again", map);
         written = init != 0 && $test$plusargs("binohm_blank") == 0;
+        /* verilator unroll_disable */
         for (k = 0; k < DEPTH; k = k + 1) cells[k] = 0;
         if (written) $readmemh(init, cells);
-        for (line = 0; line <= LINES; line = line + 1)
-            for (column = 0; column < ACROSS; column = column + 1)
-                for (k = 0; k < 2; k = k + 1) begin
-                    d = device(line, column, k);
-                    worn[d] = 0;
-                    progress[d] = 0;
-                    wear[d] = 0;
-                    writes[d] = 1;
-                    if (line == LINES || column >= COLUMNS) low[d] = line < LINES && column == COLUMNS;
-                    else begin
-                        writes[d] = written;
-                        case (word[DEVICES+2*d+1][29:28])
-                            1: low[d] = 1;
-                            2: low[d] = 0;
-                            default: low[d] = written && wanted(line, column, k);
-                        endcase
-                    end
-                end
-        for (d = 0; d < COUNT; d = d + 1) settle(d);
-        for (line = 0; line < LINES; line = line + 1)
-            for (column = 0; column < COLUMNS; column = column + 1) refresh(line, column);
+        /* verilator unroll_disable */
+        for (d = 0; d < COUNT; d = d + 1) begin
+            line = d / 2 / ACROSS;
+            column = d / 2 % ACROSS;
+            worn[d] = 0;
+            progress[d] = 0;
+            wear[d] = 0;
+            writes[d] = 1;
+            if (line == LINES || column >= COLUMNS) low[d] = line < LINES && column == COLUMNS;
+            else begin
+                writes[d] = written;
+                case (word[DEVICES+2*d+1][29:28])
+                    1: low[d] = 1;
+                    2: low[d] = 0;
+                    default: low[d] = written && wanted(line, column, d % 2);
+                endcase
+            end
+            settle(d);
+        end
+        /* verilator unroll_disable */
+        for (k = 0; k < CELLS; k = k + 1) refresh(k / COLUMNS, k % COLUMNS);
     endtask
 
     reg [31:0] first, image, read;
@@ -205,24 +208,31 @@ module binohm_device #(
         longint scale, t;
         reg [31:0] h;
         integer line, column, base, driven;
+        /* verilator unroll_disable */
         for (column = 0; column < COLUMNS; column = column + 1)
             total[column] = REF_CODES > 0 ? reference(column) : 0;
         driven = 0;
+        /* verilator unroll_disable */
         for (line = 0; line < LINES; line = line + 1) begin
             base = line * COLUMNS;
-            if (x_p[line])
+            if (x_p[line]) begin
+                /* verilator unroll_disable */
                 for (column = 0; column < COLUMNS; column = column + 1)
                     total[column] = total[column] + plus[base+column];
-            else if (x_n[line] && CELL == COMPLEMENTARY && line < ROWS)
+            end else if (x_n[line] && CELL == COMPLEMENTARY && line < ROWS) begin
+                /* verilator unroll_disable */
                 for (column = 0; column < COLUMNS; column = column + 1)
                     total[column] = total[column] + minus[base+column];
-            else if (x_n[line])
+            end else if (x_n[line]) begin
+                /* verilator unroll_disable */
                 for (column = 0; column < COLUMNS; column = column + 1)
                     total[column] = total[column] - plus[base+column];
+            end
             if (x_p[line] || x_n[line]) driven = driven + 1;
         end
         h = hash(OF_READ, image, read);
         scale = word[SCALES+driven];
+        /* verilator unroll_disable */
         for (column = 0; column < COLUMNS; column = column + 1) begin
             t = total[column] + 2 * error(column, h, scale) + unit;
             if (READOUT == ADC) begin
@@ -239,6 +249,7 @@ module binohm_device #(
         integer column;
         h = hash(OF_READ, image, read);
         scale = word[SCALES+1];
+        /* verilator unroll_disable */
         for (column = 0; column < COLUMNS; column = column + 1)
             answer[column] = col_en[column]
                 && (plus[row*COLUMNS+column] + error(column, h, scale) > 0) == col_x[column];
@@ -264,6 +275,7 @@ module binohm_device #(
     task automatic write_row;
         integer column, d;
         reg absent;
+        /* verilator unroll_disable */
         for (column = 0; column < COLUMNS; column = column + 1) begin
             d = device(row, column, col_x[column] ? 0 : 1);
             absent = CELL == SINGLE && row < ROWS && !col_x[column];

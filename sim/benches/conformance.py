@@ -108,17 +108,21 @@ class Macro:
         return [int(code) for code in self.rng.integers(-reach, reach, count)]
 
     def writes(self, pulses: int) -> Iterator[Request]:
-        """Set and reset every device of the macro, a line at a time, so that it holds ``cells``."""
-        for line, values in enumerate(self.cells):
-            for command, wanted in (("set", True), ("reset", False)):
-                for first in (True, False):
-                    chosen = self._low(line, first) == wanted
-                    if not self._exists(line, first) or not chosen.any():
-                        continue
-                    pins = {"row": line, "col_en": _word(chosen)}
-                    pins["col_x"] = _word(np.full(len(values), first))
-                    for _ in range(pulses):
-                        yield self._request(command, pins, [0] * self.columns)
+        """Set and reset every device of the macro, a line at a time, so that it holds ``cells``.
+
+        Each device once, in any order: what a command does to columns that are not enabled is
+        not made good by the next.
+        """
+        for line in range(self.lines):
+            for way in self.rng.permutation(4):
+                command, wanted, first = ("set", "reset")[way & 1], not way & 1, way > 1
+                chosen = self._low(line, first) == wanted
+                if not self._exists(line, first) or not chosen.any():
+                    continue
+                pins = {"row": line, "col_en": _word(chosen)}
+                pins["col_x"] = _word(np.full(self.columns, first))
+                for _ in range(pulses):
+                    yield self._request(command, pins, [0] * self.columns)
 
     def verifies(self) -> Iterator[Request]:
         """Ask for the state of devices, right and wrong, some columns left out."""

@@ -17,6 +17,10 @@ Values = tuple[int, ...]
 """A response, column by column."""
 
 
+FEW = 4
+"""Different responses, among which wrong ones may well look like others in another order."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """The pins in one cycle, before the clock edge at its end; None or text where not known.
@@ -122,13 +126,16 @@ def _answers(
     for accepted, responses, refused in _runs(samples, len(expected)):
         got = [tuple(q >> bits * c & (1 << bits) - 1 for c in range(columns)) for q in responses]
         want = [expected[k] for k in accepted]
-        if len(got) > len(want):
-            last = accepted[-1] if accepted else "none"
+        late, extra, stray = _unexpected(samples, timing)
+        differ = any(g != w for g, w in zip(got, want, strict=False))
+        if len(got) > len(want) or (differ and stray):
+            last = "none" if extra is None else extra
             yield f"q_valid: request {last}: expected no further response, found one"
             return
         if len(got) < len(want) and refused is not False:  # no reset came between
             k = next((k for k in range(len(got)) if got[k] != want[k]), len(got))
-            yield f"q_valid: request {accepted[k]}: expected a response, found none"
+            first = accepted[k] if late is None else min(late, accepted[k])
+            yield f"q_valid: request {first}: expected a response, found none"
             return
         wrong = next(
             (k for k, pair in enumerate(zip(got, want, strict=False)) if len({*pair}) > 1), None
@@ -141,6 +148,34 @@ def _answers(
             return
 
 
+def _unexpected(
+    samples: Sequence[Sample], timing: Sequence[Cycles]
+) -> tuple[int | None, int | None, bool]:
+    """The first request whose response is late, and the last one before a response too many.
+
+    Responses that are equal do not tell which of them is missing; the cycles do. The third says
+    whether a response came while none was due at all.
+    """
+    waiting: list[tuple[int, int]] = []
+    late = extra = last = None
+    stray = False
+    for now, sample in enumerate(samples):
+        if sample.reset:
+            last = waiting[0][1] if waiting else last
+            waiting = []
+            continue
+        if waiting and not sample.valid and now >= waiting[0][0] and late is None:
+            late = waiting[0][1]
+        if sample.valid and extra is None and (not waiting or now < waiting[0][0]):
+            extra = last
+        stray = stray or (sample.valid is True and not waiting)
+        if sample.taken and waiting:
+            last = waiting.pop(0)[1]
+        if sample.accepted and sample.offered is not None:
+            waiting.append((now + timing[sample.offered][0], sample.offered))
+    return late, extra, stray
+
+
 def _value(
     got: Sequence[Values], want: Sequence[Values], wrong: int, accepted: Sequence[int]
 ) -> str:
@@ -150,7 +185,7 @@ def _value(
     if all(g == w[::-1] for g, w in zip(got, want, strict=False)):
         return f"q has its columns in reverse order: request {request}: {_differ(right, found)}"
     later = [k for k in range(wrong + 1, len(want)) if want[k] == found]
-    if later and len(set(found)) > 1 and sorted(got) == sorted(want[: len(got)]):
+    if later and len(set(want)) > FEW and sorted(got) == sorted(want[: len(got)]):
         return (
             f"order: request {request}: expected its own response, found that of request "
             f"{accepted[later[0]]}"

@@ -16,6 +16,7 @@ from binohm.sim import programming as p
 from binohm.sim.bench import fact
 from binohm.sim.benches.programmer import RESET, SET, Arrays, Line, expect, failing
 from binohm.sim.benches.registers import stalled, start
+from binohm.sim.device.program import LEAVE
 
 LINES = 8
 READ_WRITE = {p.TILE, p.LINE, p.LIMIT, p.WORD, p.A, p.B, p.WEAR}
@@ -77,7 +78,7 @@ def any_line(limit: int = 8) -> Line:
 def cells(line: Line) -> Any:
     """The line as a plan has it."""
     a, b = np.array(line.a), np.array(line.b)
-    return np.where(a & b, p.LEAVE, a - b)
+    return np.where(a & b, LEAVE, a - b)
 
 
 def numbered(line: Line) -> p.Line:

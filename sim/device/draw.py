@@ -123,11 +123,15 @@ def _nominal(device: Device, array: Array) -> tuple[int, int]:
     return low, high
 
 
+def _single(array: Array) -> bool:
+    """Whether one device of a cell is compared with a reference, not with the other device."""
+    return array.cell == "1t1r" or (array.cell == "complementary" and array.readout != "pcsa")
+
+
 def _gain(array: Array) -> float:
     """What a current at the sense amplifier is in the sums of :mod:`binohm.sim.device.read`."""
-    if array.cell == "1t1r" or (array.cell == "complementary" and array.readout != "pcsa"):
-        return 1.0 if array.readout == "adc" else 2.0
-    return 0.5 if array.readout == "adc" else 1.0
+    gain = 2.0 if _single(array) else 1.0
+    return gain / 2 if array.readout == "adc" else gain
 
 
 def _noise(device: Device, array: Array, low: int, high: int) -> Ints:
@@ -137,9 +141,8 @@ def _noise(device: Device, array: Array, low: int, high: int) -> Ints:
     one of two, and the reference, its high-state device for a converter and else half of both.
     """
     both, one = float(low) ** 2 + float(high) ** 2, float(high) ** 2
-    if _gain(array) in (0.5, 1.0) and not (array.readout == "adc" and _gain(array) == 1.0):
-        variance = both
-    else:
+    variance = both
+    if _single(array):
         variance = both / 2 + (one if array.readout == "adc" else both / 4)
     lines = np.arange(max(array.lines, array.columns) + 1)
     return _rounded(_gain(array) * device.read_noise * np.sqrt(variance * lines))

@@ -105,24 +105,34 @@ def _csv(path: Path, arrays: dict[str, Array]) -> dict[str, NDArray[Any]]:
             raise ValueError(f"line 1 must be {','.join(HEADING)}")
         for number, line in enumerate(lines, 2):
             try:
-                tile, row, column, which, state, value = line
-                array = arrays[tile]
-                at = int(row), int(column)
-                if min(at) < 0:
-                    raise IndexError
-                key = "_".join(part for part in (tile, state, which) if part)
-                empty = np.full((array.lines, array.columns), np.nan)
-                found.setdefault(key, empty)[at] = float(value)
-            except KeyError:
-                raise ValueError(f"line {number}: {_unknown(tile, arrays)}") from None
-            except IndexError:
-                raise ValueError(
-                    f"line {number}: row {row}, column {column}: {tile} has {array.lines} lines "
-                    f"and {array.columns} columns"
-                ) from None
-            except ValueError:
-                raise ValueError(f"line {number}: must be {','.join(HEADING)}") from None
+                _place(line, arrays, found)
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from None
     return found
+
+
+def _place(line: list[str], arrays: dict[str, Array], found: dict[str, NDArray[Any]]) -> None:
+    """Put the value of one line where it belongs."""
+    if len(line) != len(HEADING):
+        raise ValueError(f"must be {','.join(HEADING)}")
+    tile, row, column, which, state, value = line
+    if tile not in arrays:
+        raise ValueError(_unknown(tile, arrays))
+    try:
+        at, conductance = (int(row), int(column)), float(value)
+    except ValueError:
+        raise ValueError(f"must be {','.join(HEADING)}") from None
+    shape = (arrays[tile].lines, arrays[tile].columns)
+    if not all(0 <= k < size for k, size in zip(at, shape, strict=True)):
+        raise ValueError(
+            f"row {row}, column {column}: {tile} has {shape[0]} lines and {shape[1]} columns"
+        )
+    name = "_".join(part for part in (tile, state, which) if part)
+    if name not in found:
+        found[name] = np.full(shape, np.nan)
+    if not np.isnan(found[name][at]):
+        raise ValueError(f"{name} row {row} column {column} is there twice")
+    found[name][at] = conductance
 
 
 def _named(

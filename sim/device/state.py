@@ -61,8 +61,7 @@ class State:
         self.wear = np.zeros(shape, np.int64)
         self.progress = np.zeros(shape, np.int64)
         self.currents = np.zeros(shape, np.int64)
-        for line in range(len(self.low)):
-            self._update(line)
+        self._update(0, map.lines)
 
     def _load(self, weights: NDArray[np.integer[Any]]) -> None:
         map = self.map
@@ -106,7 +105,7 @@ class State:
         low ^= flips
         progress[written] = 0
         writes += written
-        self._update(row)
+        self._update(row, row)
 
     def verify(self, command: int, row: int, col_x: Bits, col_en: Bits) -> Bits:
         """Whether the devices chosen as by :meth:`pulse` have reached the level of a state.
@@ -151,16 +150,16 @@ class State:
         there = self.map.cell != "1t1r" or row >= self.map.rows
         return np.stack([col_x, ~col_x & there], axis=1)
 
-    def _update(self, line: int) -> None:
-        """Work out the currents of a line again."""
+    def _update(self, first: int, last: int) -> None:
+        """Work out the currents of lines ``first`` to ``last`` again."""
         map = self.map
-        index = np.arange(map.r_lrs[line].size) + line * map.r_lrs[line].size
-        h = mixed(
-            map.seed, self.tile, RESISTANCE, index, self.writes[line].ravel(), 0
-        ).reshape(map.r_lrs[line].shape) & np.uint32(TABLE - 1)  # fmt: skip
+        lines, (_, *cells) = slice(first, last + 1), map.r_lrs.shape
+        index = np.arange(first * np.prod(cells), (last + 1) * np.prod(cells)).reshape(-1, *cells)
+        h = mixed(map.seed, self.tile, RESISTANCE, index, self.writes[lines], 0)
+        h &= np.uint32(TABLE - 1)
         ohm = np.where(
-            self.low[line],
-            map.r_lrs[line] * map.lrs_table[h] >> 16,
-            map.r_hrs[line] * map.hrs_table[h] >> 16,
+            self.low[lines],
+            map.r_lrs[lines] * map.lrs_table[h] >> 16,
+            map.r_hrs[lines] * map.hrs_table[h] >> 16,
         )
-        self.currents[line] = map.read_pa_ohm // (np.maximum(ohm, 1) + map.series[line])
+        self.currents[lines] = map.read_pa_ohm // (np.maximum(ohm, 1) + map.series[lines])

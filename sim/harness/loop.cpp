@@ -1,6 +1,7 @@
 // Sends images through a verilated build, one behind the other, and records what comes out.
 //
 //   loop FRAMES RESULTS ELEMENTS INPUT_BYTES OUTPUT_BYTES WORDS PATIENCE SEED [VCD FIRST LAST]
+//        [PLUSARGS]
 //
 // FRAMES: raw bytes, ELEMENTS an image. RESULTS: for each image two 64-bit cycles, in which its
 // first beat went in and its last beat came out, then WORDS 32-bit words of its result frame.
@@ -274,6 +275,8 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
+    Verilated::commandArgs(argc, argv);
+    while (argc > 1 && argv[argc - 1][0] == '+') --argc;
     if (argc != 9 && argc != 12) stop(2, "wrong number of arguments", argc);
     auto number = [&](int k) { return std::strtoull(argv[k], nullptr, 10); };
     Options options{argv[1], argv[2], number(3), number(4), number(5), number(6),
@@ -284,7 +287,6 @@ int main(int argc, char** argv) {
         options.last = number(11);
         Verilated::traceEverOn(true);
     }
-    Verilated::commandArgs(argc, argv);
     Loop(options).run();
     return 0;
 }
