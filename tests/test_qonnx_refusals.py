@@ -274,15 +274,15 @@ GRAPHS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "convolution": (
         lambda p: setattr(p.graph.node[2], "op_type", "Conv"),
         (
-            "node 2 (Conv) -> tensor 6: convolutional networks are not supported yet; use linear "
-            "layers"
+            "node 2 (Conv) -> tensor 6: its input has the shape (1, 12); only images of shape "
+            "(N, C, H, W) are supported"
         ),
     ),
     "pooling": (
         lambda p: setattr(p.graph.node[2], "op_type", "GlobalAveragePool"),
         (
-            "node 2 (GlobalAveragePool) -> tensor 6: convolutional networks are not supported yet; "
-            "use linear layers"
+            "node 2 (GlobalAveragePool) -> tensor 6: its input has the shape (1, 12); only images "
+            "of shape (N, C, H, W) are supported"
         ),
     ),
     "a second output": (
@@ -443,8 +443,8 @@ OPERATORS: dict[str, tuple[Callable[[Model], str], str]] = {
             "MatMul", m.node("Reshape", bits(m), whole(m, 3, 4)), signs(RNG, 4, 3), label="n"
         ),
         (
-            "its weights are applied to 3 different vectors of one image; only fully connected "
-            "layers are supported: flatten the image before it"
+            "its weights are applied to 3 different vectors of one image; flatten the image before "
+            "it, or use a convolution of kernel 1"
         ),
     ),
     "no quantiser between layers": (

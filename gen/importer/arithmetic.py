@@ -26,8 +26,9 @@ from binohm.gen.importer.exact import (
     square_root,
 )
 from binohm.gen.importer.graph import FLOATS, INTEGERS
+from binohm.gen.importer.layers import dense
 from binohm.gen.importer.moves import Call, Rule, axis_of
-from binohm.gen.importer.signals import Signal, Step, Sums, Value, affine, apply, dense, sign_of
+from binohm.gen.importer.signals import Signal, Step, Sums, Value, affine, apply, sign_of
 
 __all__ = ["ARITHMETIC"]
 

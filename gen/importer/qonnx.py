@@ -1,12 +1,16 @@
 """Trained networks from QONNX and ONNX files, folded to integers exactly.
 
-Fully connected binary networks are read as exporters write them: nothing has to be cleaned first.
+Binary networks of convolutional and fully connected layers are read as exporters write them:
+nothing has to be cleaned first.
 
 ========================  ==========================================================================
 part of a network         accepted forms
 ========================  ==========================================================================
 weights                   -1/+1 times one scale for each output, of any origin: a quantised latent
-                          initialiser or plain constants, transposed or not, in ``MatMul``, ``Gemm``
+                          initialiser or plain constants, transposed or not, in ``MatMul``,
+                          ``Gemm`` and ``Conv``
+convolution               two-dimensional, any kernel and stride, zeros on both sides alike,
+                          channels first or last; behind it ``MaxPool``, before or after the sign
 activation                ``BipolarQuant``, 1-bit ``Quant``, ``MultiThreshold`` with one threshold,
                           ``Sign`` where no sum reaches zero, comparisons with constants and
                           ``Where``; before them any affine function of each sum (biases,
@@ -28,12 +32,15 @@ all classes, and negates the scores where the scale is negative. Otherwise integ
 that are proved to rank the classes alike, see :class:`binohm.gen.importer.fold.Ranking`.
 
 Pixels. A model input of shape (N, C, H, W) belongs to images stored as (H, W, C), or (H, W) if C
-is 1; so does (N, H, W, C) where C is 1 or 3 and the second size is neither. An input of an integer
-type is given the pixels as they are. Layers are named ``fc1``, ``fc2``, ... in their order.
+is 1; so does (N, H, W, C) where C is 1 or 3 and the second size is neither, or where that is the
+shape asked for. An input of an integer type is given the pixels as they are. Layers are named
+``conv1``, ``conv2``, ... and ``fc1``, ``fc2``, ... in their order.
+
+Padding. Beyond the border of a convolution is the real number 0 of the tensor it reads, and so it
+is in the network: neither -1 nor +1. Where that is not possible (bits of 0 and 1, pixels that are
+shifted so that 0 is no level of a common grid) the file is refused.
 """
 
-import re
-from collections.abc import Iterator
 from fractions import Fraction
 from math import prod
 from pathlib import Path
@@ -44,17 +51,18 @@ from numpy.typing import NDArray
 
 from binohm.gen.errors import ModelError
 from binohm.gen.importer.arithmetic import ARITHMETIC
+from binohm.gen.importer.chain import chain
 from binohm.gen.importer.exact import Exact
-from binohm.gen.importer.fold import Ranking
 from binohm.gen.importer.graph import Graph, Node, read_graph, to_array
+from binohm.gen.importer.maps import CHANNELS_LAST, MAPS, QUANTISED_MAPS
 from binohm.gen.importer.moves import MOVES, Call, Rule
 from binohm.gen.importer.quantisers import QUANTISERS
-from binohm.gen.importer.signals import Bits, Pixels, Signal, Sums, Value
-from binohm.gen.network import Dense, Input, Network, Scores
+from binohm.gen.importer.signals import Pixels, Signal, Value
+from binohm.gen.network import Network
 
 __all__ = ["import_model"]
 
-STANDARD: dict[str, Rule] = MOVES | ARITHMETIC
+STANDARD: dict[str, Rule] = MOVES | ARITHMETIC | MAPS
 
 
 def import_model(
@@ -102,25 +110,14 @@ def import_model(
     result = _evaluate(graph, image)
     if not isinstance(result, Signal):
         _refuse(path, f"output {graph.output!r} does not depend on the image; export it again")
-    layers = _chain(graph, result, rounding, remarks if remarks is not None else [])
-    first = layers[0][1]
-    table = first.table
-    assert table is not None  # the first layer's sums are over pixels
-    source = Input(stored, table, bool(np.isin(table, (-1, 1)).all()))
-    try:
-        return Network(name or _identifier(path.stem), source, tuple(layer for layer, _ in layers))
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+    return chain(
+        path, f"output {graph.output!r}", result, stored,
+        name=name, rounding=rounding, remarks=remarks,
+    )  # fmt: skip
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
     raise ModelError(f"{path}: {why}")
-
-
-def _identifier(text: str) -> str:
-    """A network's name from a file's: lower case, what is no letter or digit an underscore."""
-    plain = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-    return plain if plain and not plain[0].isdigit() else f"network_{plain}".rstrip("_")
 
 
 def _picture(
@@ -136,7 +133,7 @@ def _picture(
     order = np.arange(prod(rest), dtype=np.intp).reshape(rest)
     stored = rest
     if len(rest) == 3:
-        last = rest[2] in (1, 3) and rest[0] not in (1, 3)
+        last = wanted == rest or (rest[2] in (1, 3) and rest[0] not in (1, 3))
         if not last:
             stored = (rest[1], rest[2], rest[0])
             order = order.reshape(stored).transpose(2, 0, 1)
@@ -182,69 +179,19 @@ def _evaluate(graph: Graph, image: Signal) -> Value:
 
 
 def _rule(node: Node) -> Rule:
-    table = QUANTISERS if node.quantised else STANDARD if node.standard else {}
+    table: dict[str, Rule] = {}
+    if node.standard:
+        table = STANDARD
+    elif node.quantised:
+        table = QUANTISERS | QUANTISED_MAPS
+    elif node.domain == "qonnx.custom_op.channels_last":
+        table = CHANNELS_LAST
     if node.op in table:
         return table[node.op]
-    if node.op in ("Conv", "ConvTranspose", "Im2Col") or "Pool" in node.op:
-        raise ValueError("convolutional networks are not supported yet; use linear layers")
+    if node.op == "Im2Col":
+        raise ValueError("a convolution lowered to a matrix product; import the file before that")
     where = f" of domain {node.domain!r}" if node.domain else ""
     raise ValueError(
         f"operator {node.op}{where} is not supported; fold constants or replace it before the "
         "export"
     )
-
-
-def _chain(
-    graph: Graph, result: Signal, rounding: bool, remarks: list[str]
-) -> list[tuple[Dense | Scores, Sums]]:
-    """The layers from the first to the last, with their sums."""
-    sums = result.source
-    if not isinstance(sums, Sums) or result.clip:
-        _refuse(
-            graph.path,
-            f"output {graph.output!r} is not the scores of a layer; end the network before its "
-            "last quantiser or clip",
-        )
-    rows, scales, offsets = _classes(graph, result)
-    sums = sums.rows(rows)
-    low, high = sums.low.tolist(), sums.high.tolist()
-    apart = None
-    if sums.step == 2:
-        weights = sums.weights.astype(np.int64)
-        apart = (weights.shape[1] - weights @ weights.T) // 2
-    ranking = Ranking(scales, offsets, low, high, sums.step, apart)
-    try:
-        scale, offset, remark = ranking.integers(rounding=rounding)
-    except ValueError as error:
-        raise ModelError(f"{graph.path}: output {graph.output!r}: {error}") from error
-    remarks.append(remark)
-    names = (f"fc{k}" for k in range(len(list(_hidden(sums))) + 1, 0, -1))
-    layers: list[tuple[Dense | Scores, Sums]] = [
-        (Scores(next(names), sums.weights, scale, offset), sums)
-    ]
-    for bits in _hidden(sums):
-        theta, flip = bits.theta[None], bits.flip[None]
-        layers.append((Dense(next(names), bits.sums.weights, theta, flip), bits.sums))
-    return layers[::-1]
-
-
-def _hidden(sums: Sums) -> Iterator[Bits]:
-    """The hidden layers before some sums, the last first."""
-    while isinstance(sums.feed, Bits):
-        yield sums.feed
-        sums = sums.feed.sums
-
-
-def _classes(graph: Graph, result: Signal) -> tuple[NDArray[np.intp], list[Any], list[Any]]:
-    """Sum, scale and offset of every class, of the first of equal images of a batch."""
-    width = result.shape[-1] if result.shape else 1
-    flat = result.at(lambda index: index.reshape(-1, width))
-    tensors = (flat.element, flat.scale.index, flat.offset.index)
-    if any((index != index[0]).any() for index in tensors):
-        _refuse(
-            graph.path,
-            f"output {graph.output!r} has the shape {result.shape}; one score for each class is "
-            "needed, along the last axis",
-        )
-    first = flat.at(lambda index: index[0])
-    return first.element, first.scale.numbers(), first.offset.numbers()
