@@ -8,6 +8,7 @@ from binohm.gen.mapping import pixel_form
 from binohm.gen.network import Network
 from binohm.gen.plan import LayerPlan, Plan
 from binohm.gen.verilog import to_verilog
+from binohm.hdl.conv import ConvSpec, PoolSpec
 from binohm.hdl.layer import Layer, LayerSpec, TileSpec
 from binohm.hdl.library import Library
 from binohm.hdl.pipeline import Pipeline, PixelSpec
@@ -49,7 +50,8 @@ def build_id(plan: Plan) -> int:
 
 def _input_sum(network: Network, plan: Plan) -> tuple[int, int] | None:
     """Range of the sum of all input values, if the first layer needs it."""
-    if not plan.layers[0].driven:
+    first = plan.layers[0]
+    if not first.driven or first.sweep:
         return None
     if network.input.bipolar:
         return 0, network.input.elements
@@ -59,13 +61,21 @@ def _input_sum(network: Network, plan: Plan) -> tuple[int, int] | None:
 
 def _sums(network: Network, plan: Plan) -> list[tuple[LayerPlan, tuple[int, int] | None, bool]]:
     """Each layer with the range of the sum it takes and whether the next one wants a count."""
-    wants = [layer.driven for layer in plan.layers] + [False]
-    ranges = [_input_sum(network, plan)]
+    wants = [layer.driven and not before.sweep for before, layer in pairwise(plan.layers)] + [False]
+    ranges = [_window_sum(network, plan) if plan.layers[0].sweep else _input_sum(network, plan)]
     ranges += [(0, layer.inputs) if layer.driven else None for layer in plan.layers[1:]]
-    return [
-        (layer, ranges[number], after)
-        for number, (layer, (_, after)) in enumerate(zip(plan.layers, pairwise(wants), strict=True))
-    ]
+    return list(zip(plan.layers, ranges, wants, strict=True))
+
+
+def _window_sum(network: Network, plan: Plan) -> tuple[int, int] | None:
+    """Range of the sum of all values under a window of the input, if the first layer needs it."""
+    first = plan.layers[0]
+    if not first.driven:
+        return None
+    if network.input.bipolar:
+        return 0, first.inputs
+    high = sum(plane for plane in first.planes if plane > 0)
+    return min(0, first.planes[-1]) * first.inputs, high * first.inputs
 
 
 def _layer_spec(
@@ -80,7 +90,7 @@ def _layer_spec(
     rom = next(
         image
         for image in plan.images
-        if image.layer == layer.name and image.kind not in ("cells", "reference")
+        if image.layer == layer.name and image.kind not in ("cells", "reference", "pool")
     )
     return LayerSpec(
         readout=array.readout,
@@ -114,7 +124,32 @@ def _layer_spec(
         fields=rom.fields,
         program=_program_spec(plan),
         spares=array.spare_columns,
+        conv=_conv_spec(layer),
+        part=_part(plan, layer),
     )
+
+
+def _conv_spec(layer: LayerPlan) -> ConvSpec | None:
+    sweep = layer.sweep
+    if sweep is None:
+        return None
+    pool = sweep.pool and PoolSpec(
+        sweep.windows,
+        sweep.pool.kernel,
+        sweep.pool.stride,
+        early=layer.early_pool,
+        lowest_image=f"mem/{layer.name}_pool.hex" if layer.late_pool else "",
+    )
+    return ConvSpec(
+        sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, sweep.image[2], pool
+    )
+
+
+def _part(plan: Plan, layer: LayerPlan) -> int:
+    """Elements in which a layer's vectors come, if a convolution gives them."""
+    index = plan.layers.index(layer)
+    before = plan.layers[index - 1] if index else None
+    return before.outputs if before and before.sweep and not layer.sweep else 0
 
 
 def _program_spec(plan: Plan) -> ProgramSpec | None:
@@ -138,4 +173,5 @@ def _pixel_spec(network: Network, plan: Plan) -> PixelSpec:
         inverted=inverted,
         sum_range=_input_sum(network, plan),
         table_image="mem/input_table.hex",
+        channels=plan.layers[0].sweep.image[2] if plan.layers[0].sweep else 0,
     )

@@ -8,6 +8,8 @@ depends on sizes (rows, bias rows, ADC bits) is not here but in :mod:`binohm.gen
 - Cells: a ``complementary`` cell, two cells on two lines, takes +1, -1 and off. ``1t1r`` and
   ``2t2r`` sit on one word line and take +1 and off.
 - Inputs: ``signs`` are -1/+1 activations; ``planes`` are integers, read bit plane by bit plane.
+- Borders: the windows of a ``padded`` layer reach beyond the border of the image, where inputs are
+  off. All other layers are ``inside``.
 - Layers: ``hidden`` gives one bit an output; ``split`` is a hidden layer whose groups of inputs
   each give a bit, joined by a majority vote; ``scores`` gives integers.
 """
@@ -15,10 +17,11 @@ depends on sizes (rows, bias rows, ADC bits) is not here but in :mod:`binohm.gen
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from binohm.gen.network import Dense, Network
+from binohm.gen.network import Conv, Dense, Network
 from binohm.gen.plan import Cell, Drive, Readout
 
 __all__ = [
+    "BORDERS",
     "CELLS",
     "INPUTS",
     "LAYERS",
@@ -26,6 +29,7 @@ __all__ = [
     "TABLE",
     "Legal",
     "Row",
+    "border",
     "kinds",
     "legal",
     "reason",
@@ -35,15 +39,19 @@ __all__ = [
 
 InputKind = Literal["signs", "planes"]
 LayerKind = Literal["hidden", "split", "scores"]
+Border = Literal["inside", "padded"]
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
 READOUTS: tuple[Readout, ...] = get_args(Readout)
 INPUTS: tuple[InputKind, ...] = get_args(InputKind)
 LAYERS: tuple[LayerKind, ...] = get_args(LayerKind)
+BORDERS: tuple[Border, ...] = get_args(Border)
 
 ONE_LINE: tuple[Cell, ...] = ("1t1r", "2t2r")
 TWO_LINES: tuple[Cell, ...] = ("complementary",)
 UNSPLIT: tuple[LayerKind, ...] = ("hidden", "scores")
+INSIDE: tuple[Border, ...] = ("inside",)
+PADDED: tuple[Border, ...] = ("padded",)
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Row:
 
     Parameters
     ----------
-    readouts, cells, inputs, layers : tuple of str
+    readouts, cells, inputs, layers, borders : tuple of str
     verdict : Legal or str
         How to read it, or the reason why it cannot be.
     """
@@ -70,15 +78,21 @@ class Row:
     inputs: tuple[InputKind, ...]
     layers: tuple[LayerKind, ...]
     verdict: Legal | str
+    borders: tuple[Border, ...] = BORDERS
 
 
 BIPOLAR = Legal("bipolar", driven=False)
 UNIPOLAR = Legal("unipolar", driven=False)
 COUNTED = Legal("unipolar", driven=True)
+MASKED = Legal("bipolar", driven=True)
+
+COUNTS = "every group would need its own count of driven lines, and one count travels"
+OFF = "what an input that is off adds depends on its weight, and those at a border differ"
 
 TABLE: tuple[Row, ...] = (
     Row(("sa",), TWO_LINES, ("signs",), ("hidden", "split"), BIPOLAR),
-    Row(("sa",), ONE_LINE, ("signs",), ("hidden", "split"), UNIPOLAR),
+    Row(("sa",), ONE_LINE, ("signs",), ("hidden", "split"), UNIPOLAR, INSIDE),
+    Row(("sa",), ONE_LINE, ("signs",), ("hidden", "split"), OFF, PADDED),
     Row(
         ("sa",),
         CELLS,
@@ -93,15 +107,12 @@ TABLE: tuple[Row, ...] = (
         LAYERS,
         "a sense amplifier gives one bit, and bit planes have to be added up",
     ),
-    Row(("adc",), TWO_LINES, ("signs",), LAYERS, BIPOLAR),
-    Row(("adc",), ONE_LINE, ("signs",), UNSPLIT, COUNTED),
-    Row(
-        ("adc",),
-        ONE_LINE,
-        ("signs",),
-        ("split",),
-        "every group would need its own count of driven lines, and one count travels",
-    ),
+    Row(("adc",), TWO_LINES, ("signs",), LAYERS, BIPOLAR, INSIDE),
+    Row(("adc",), TWO_LINES, ("signs",), UNSPLIT, MASKED, PADDED),
+    Row(("adc",), TWO_LINES, ("signs",), ("split",), COUNTS, PADDED),
+    Row(("adc",), ONE_LINE, ("signs",), UNSPLIT, COUNTED, INSIDE),
+    Row(("adc",), ONE_LINE, ("signs",), UNSPLIT, OFF, PADDED),
+    Row(("adc",), ONE_LINE, ("signs",), ("split",), COUNTS),
     Row(("adc",), CELLS, ("planes",), UNSPLIT, COUNTED),
     Row(
         ("adc",),
@@ -110,7 +121,8 @@ TABLE: tuple[Row, ...] = (
         ("split",),
         "every group would need its own sum of inputs, and one sum travels",
     ),
-    Row(("pcsa",), CELLS, ("signs",), UNSPLIT, BIPOLAR),
+    Row(("pcsa",), CELLS, ("signs",), UNSPLIT, BIPOLAR, INSIDE),
+    Row(("pcsa",), CELLS, ("signs",), UNSPLIT, MASKED, PADDED),
     Row(("pcsa",), CELLS, ("planes",), UNSPLIT, COUNTED),
     Row(
         ("pcsa",),
@@ -123,7 +135,13 @@ TABLE: tuple[Row, ...] = (
 """Every combination is in exactly one row."""
 
 
-def row(readout: Readout, cell: Cell, inputs: InputKind, layer: LayerKind) -> Row:
+def row(
+    readout: Readout,
+    cell: Cell,
+    inputs: InputKind,
+    layer: LayerKind,
+    border: Border = "inside",
+) -> Row:
     """The row of the table that holds for a combination."""
     (found,) = (
         row
@@ -132,19 +150,32 @@ def row(readout: Readout, cell: Cell, inputs: InputKind, layer: LayerKind) -> Ro
         and cell in row.cells
         and inputs in row.inputs
         and layer in row.layers
+        and border in row.borders
     )
     return found
 
 
-def legal(readout: Readout, cell: Cell, inputs: InputKind, layer: LayerKind) -> Legal | None:
+def legal(
+    readout: Readout,
+    cell: Cell,
+    inputs: InputKind,
+    layer: LayerKind,
+    border: Border = "inside",
+) -> Legal | None:
     """How a combination is read; None if it cannot be, see :func:`reason`."""
-    verdict = row(readout, cell, inputs, layer).verdict
+    verdict = row(readout, cell, inputs, layer, border).verdict
     return verdict if isinstance(verdict, Legal) else None
 
 
-def reason(readout: Readout, cell: Cell, inputs: InputKind, layer: LayerKind) -> str | None:
+def reason(
+    readout: Readout,
+    cell: Cell,
+    inputs: InputKind,
+    layer: LayerKind,
+    border: Border = "inside",
+) -> str | None:
     """Why a combination cannot be built; None if it can."""
-    verdict = row(readout, cell, inputs, layer).verdict
+    verdict = row(readout, cell, inputs, layer, border).verdict
     return verdict if isinstance(verdict, str) else None
 
 
@@ -155,6 +186,12 @@ def kinds(network: Network, index: int) -> tuple[InputKind, LayerKind]:
     if not isinstance(layer, Dense):
         return inputs, "scores"
     return inputs, "split" if layer.groups > 1 else "hidden"
+
+
+def border(network: Network, index: int) -> Border:
+    """Where the windows of ``network.layers[index]`` end."""
+    layer = network.layers[index]
+    return "padded" if isinstance(layer, Conv) and any(layer.padding) else "inside"
 
 
 def table_markdown() -> str:
@@ -171,8 +208,8 @@ def table_markdown() -> str:
         return "any" if values == everything else ", ".join(named.get(v, f"`{v}`") for v in values)
 
     lines = [
-        "| readout | cell | input | layer | drive | count travels | reason against it |",
-        "|---|---|---|---|---|---|---|",
+        "| readout | cell | input | layer | border | drive | count travels | reason against it |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in TABLE:
         what = [
@@ -180,6 +217,7 @@ def table_markdown() -> str:
             names(row.cells, CELLS),
             names(row.inputs, INPUTS),
             names(row.layers, LAYERS),
+            names(row.borders, BORDERS),
         ]
         if isinstance(row.verdict, Legal):
             what += [row.verdict.drive, "yes" if row.verdict.driven else "no", ""]

@@ -1,9 +1,10 @@
 """Cycle counts from the plan and the datasheets alone, exact for streams that never stall.
 
-Every stage of the pipeline moves items (beats, requests, chunks, vectors) under a ready/valid
-handshake. The cycle in which an item moves is the earliest one that its arrival, the stage's
-capacity and the items before it allow: a recurrence of maxima and sums, evaluated image by image,
-downstream before the next image. Nothing is simulated and no data is looked at.
+Every stage of the pipeline moves items (beats, words, positions, requests, chunks, vectors) under a
+ready/valid handshake. The cycle in which an item moves is the earliest one that its arrival, the
+stage's capacity and the items before it allow: a recurrence of maxima and sums, evaluated item by
+item, each on its whole way downstream before the next. Nothing is simulated and no data is looked
+at.
 
 The rules, with ``accept`` the cycle in which an item enters a stage and ``leave`` that in which it
 is taken from it; "free" stands for the ``leave`` of the item before:
@@ -12,11 +13,16 @@ is taken from it; "free" stands for the ``leave`` of the item before:
 - macros: see :class:`binohm.gen.plan.Array`;
 - ``gather``: a chunk enters a cycle; the last one of a vector also waits for ``free``;
 - the input: a beat a cycle, the last one of a frame also waits for ``free``;
+- the input of a convolution: a beat a cycle while there is room for two frames; the words of a
+  frame leave when all of it is there; a position a cycle, cut out of the words;
+- windows and pools: see :class:`binohm.hdl.window.Window`, which goes on by itself at the end of an
+  image until something comes, so that the last image of a stream leaves faster than others;
 - the output: a result enters when the last beat of the one before moves.
 """
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 from binohm.gen.network import Network
 from binohm.gen.plan import LayerPlan, Plan
@@ -37,7 +43,8 @@ class Prediction:
         From the first beat of an image that finds the pipeline empty to the last beat of its
         result.
     interval : int
-        Between the last beats of the results of successive images, in the steady state.
+        Between the last beats of the results of successive images, in the steady state. Where there
+        are windows, the last image of a stream counts only if there are not more than two.
     bottleneck : str
         The layer that alone would need the longest interval; ``input`` or ``output`` if a stream
         at the top does.
@@ -68,25 +75,32 @@ class Prediction:
 
 def predict(network: Network, plan: Plan, *, images: int = 32) -> Prediction:
     """Follow ``images`` images through the pipeline."""
-    source = _Input(plan.host.input_beats(network.input.elements))
-    layers = [_Layer(layer) for layer in plan.layers]
     sink = _Output(plan.host.output_beats(network.scores.outputs))
+    chain: _Stage = sink
+    for index in reversed(range(len(plan.layers))):
+        before = plan.layers[index - 1] if index else None
+        chain = _layer(plan.layers[index], before, chain)
+    beats = plan.host.input_beats(network.input.elements)
+    first = plan.layers[0].sweep
+    source: _Input | _Frames
+    if first:
+        channels, width = first.image[2], plan.host.input_bytes
+        source = _Frames(beats, _Positions(first.positions, channels, width, chain))
+    else:
+        source = _Input(beats, chain)
     for _ in range(images):
-        offered = source.next()
-        for position, layer in enumerate(layers):
-            accepted, following = layer.next(offered)
-            (layers[position - 1] if position else source).taken(accepted)
-            offered = following
-        layers[-1].taken(sink.next(offered))
+        source.frame()
+    source.drain()
     results = tuple(sink.results)
+    settled = int(first is not None and images > 2)
     alone = (
-        {"input": source.beats}
+        {"input": max(beats, first.positions if first else 0)}
         | {layer.name: _alone(layer) for layer in plan.layers}
         | {"output": sink.beats}
     )
     return Prediction(
         latency=results[0],
-        interval=results[-1] - results[-2],
+        interval=results[-1 - settled] - results[-2 - settled],
         bottleneck=max(alone, key=lambda name: alone[name]),
         alone=alone,
         activations={layer.name: layer.activations for layer in plan.layers},
@@ -96,26 +110,164 @@ def predict(network: Network, plan: Plan, *, images: int = 32) -> Prediction:
 
 def _alone(layer: LayerPlan) -> int:
     reads = layer.activations * layer.array.interval
-    if layer.array.readout == "pcsa":
-        return reads
-    return max(reads, layer.activations * layer.chunks)
+    if layer.array.readout != "pcsa":
+        walks = layer.results if layer.early_pool else layer.windows
+        reads = max(reads, walks * layer.reads * layer.chunks)
+    return max(reads, layer.sweep.positions) if layer.sweep else reads
+
+
+class _Stage(Protocol):
+    """What items go through."""
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        """Cycle in which an item that is offered from cycle ``offered`` on enters.
+
+        ``last`` is the last chunk of a vector, or the last plane.
+        """
+
+    def drain(self) -> None:
+        """Nothing comes any more."""
+
+
+def _layer(layer: LayerPlan, before: LayerPlan | None, down: _Stage) -> _Stage:
+    """The stages of a layer behind another one."""
+    sweep, pcsa = layer.sweep, layer.array.readout == "pcsa"
+    pool = sweep.pool if sweep else None
+    if sweep and pool and not layer.early_pool:
+        down = _Window(sweep.windows, pool.kernel, pool.stride, (0, 0), down)
+    down = _Collect(layer.chunks, down)
+    if layer.array.readout != "sa":
+        down = _Register(down)
+    if pcsa:
+        down = _Words(layer, _Register(down))
+    else:
+        down = _Walk(layer.chunks, down)
+        if sweep and pool and layer.early_pool:
+            down = _Window(sweep.windows, pool.kernel, pool.stride, (0, 0), down)
+        down = _Columns(layer, down)
+    if sweep:
+        return _Window(sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, down)
+    return _Collect(before.results, down, counts=True) if before and before.sweep else down
 
 
 class _Input:
     """Beats into frames: the last beat waits until the frame before has been taken."""
 
-    def __init__(self, beats: int) -> None:
-        self.beats = beats
+    def __init__(self, beats: int, down: _Stage) -> None:
+        self._beats = beats
+        self._down = down
         self._last = BEFORE
         self._free = BEFORE
 
-    def next(self) -> int:
-        """Cycle from which the next image is offered."""
-        self._last = max(self._last + self.beats, self._free)
-        return self._last + 1
+    def frame(self) -> None:
+        """One more image."""
+        self._last = max(self._last + self._beats, self._free)
+        self._free = self._down.push(self._last + 1)
 
-    def taken(self, cycle: int) -> None:
-        self._free = cycle
+    def drain(self) -> None:
+        self._down.drain()
+
+
+class _Frames:
+    """Beats into a memory of two frames, and out again as words, when a frame is whole."""
+
+    def __init__(self, beats: int, down: _Stage) -> None:
+        self._beats = beats
+        self._down = down
+        self._written = BEFORE
+        self._fetched = deque([BEFORE] * 2 * beats, maxlen=2 * beats)
+        self._free = BEFORE
+
+    def frame(self) -> None:
+        """One more image."""
+        for fetched in [*self._fetched][: self._beats]:
+            self._written = max(self._written, fetched) + 1
+        offered = self._written + 1
+        for _ in range(self._beats):
+            offered = max(offered, self._fetched[-1] + 1, self._free)
+            self._fetched.append(offered)
+            self._free = self._down.push(offered + 1)
+
+    def drain(self) -> None:
+        self._down.drain()
+
+
+class _Positions:
+    """Words cut into positions: a word enters with the last position before it that is whole."""
+
+    def __init__(self, positions: int, channels: int, width: int, down: _Stage) -> None:
+        self._positions, self._channels, self._width = positions, channels, width
+        self._down = down
+        self._have = 0
+        self._missing = positions
+        self._free = BEFORE
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        accepted = max(offered, self._free)
+        self._free = accepted + 1
+        self._have += self._width
+        moved = accepted
+        while self._have >= self._channels:
+            self._free = moved = self._down.push(moved + 1)
+            self._have -= self._channels
+            self._missing -= 1
+            if not self._missing:
+                self._have, self._missing = 0, self._positions
+        return accepted
+
+    def drain(self) -> None:
+        self._down.drain()
+
+
+class _Window:
+    """Positions into windows, shift by shift."""
+
+    def __init__(
+        self,
+        image: tuple[int, int],
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        down: _Stage,
+    ) -> None:
+        self._down = down
+        self._positions = image[0] * image[1]
+        rows, columns = (
+            [at * stride[k] - padding[k] + kernel[k] - 1 for at in range(count)]
+            for k in range(2)
+            for count in [(image[k] + 2 * padding[k] - kernel[k]) // stride[k] + 1]
+        )
+        self._due = {row * image[1] + column for row in rows for column in columns}
+        self._end = max(*self._due, self._positions - 1)
+        self._overlaps = self._end >= 2 * self._positions
+        self._position = self._age = 0
+        self._complete = False
+        self._free = BEFORE  # the next shift, if nothing is waited for
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        while self._complete and (self._overlaps or (not self._position and offered > self._free)):
+            self._shift(self._free, came=False)
+        accepted = max(offered, self._free)
+        self._shift(accepted, came=True)
+        return accepted
+
+    def drain(self) -> None:
+        while self._complete:
+            self._shift(self._free, came=False)
+        self._down.drain()
+
+    def _shift(self, cycle: int, *, came: bool) -> None:
+        emit = self._age in self._due
+        position = self._position + came
+        whole = position == self._positions
+        if self._age == self._end:
+            self._age = position if self._complete else 0
+            self._complete = self._complete and whole
+        else:
+            self._age += 1
+            self._complete = self._complete or whole
+        self._position = 0 if whole else position
+        self._free = self._down.push(cycle + 1) if emit else cycle + 1
 
 
 class _Output:
@@ -125,11 +277,13 @@ class _Output:
         self.beats = beats
         self.results: list[int] = []
 
-    def next(self, offered: int) -> int:
-        """Cycle in which a result that is offered from cycle ``offered`` on is accepted."""
+    def push(self, offered: int, *, last: bool = True) -> int:
         accepted = max(offered, self.results[-1] if self.results else BEFORE)
         self.results.append(accepted + self.beats)
         return accepted
+
+    def drain(self) -> None:
+        pass
 
 
 class _Arrays:
@@ -152,80 +306,119 @@ class _Arrays:
         self._taken.append(cycle)
 
 
-class _Stage:
-    """One register: an item enters when the one before leaves, and is offered a cycle later."""
+class _Register:
+    """One register: an item enters when the one before leaves, and is offered a cycle later.
 
-    def __init__(self) -> None:
+    What is not the last of a series goes no further.
+    """
+
+    def __init__(self, down: _Stage) -> None:
+        self._down = down
         self._accepted = BEFORE
         self._free = BEFORE
 
-    def next(self, offered: int) -> int:
-        """Cycle in which an item that is offered from cycle ``offered`` on enters."""
+    def push(self, offered: int, *, last: bool = True) -> int:
+        accepted = self.enter(offered)
+        self.leave(last=last)
+        return accepted
+
+    def enter(self, offered: int) -> int:
+        """Take an item."""
         self._accepted = max(offered, self._accepted + 1, self._free)
         return self._accepted
 
-    def taken(self, cycle: int) -> None:
-        self._free = cycle
+    def leave(self, *, last: bool) -> None:
+        """Give it away."""
+        self._free = self._down.push(self._accepted + 1, last=last)
+
+    def drain(self) -> None:
+        self._down.drain()
 
 
-class _Layer:
-    """One layer: requests, walk, decision, vector."""
+class _Walk:
+    """A held response, chunk by chunk; ``last`` is the last plane, with which sums leave."""
 
-    def __init__(self, layer: LayerPlan) -> None:
-        self._layer = layer
-        self._arrays = _Arrays(layer)
-        self._walk = _Stage()
-        self._decide = None if layer.array.readout == "sa" else _Stage()
-        self._collected = BEFORE
-        self._free = BEFORE
+    def __init__(self, chunks: int, down: _Stage) -> None:
+        self._chunks = chunks
+        self._register = _Register(down)
 
-    def taken(self, cycle: int) -> None:
-        """The output vector, or the scores, were taken in ``cycle``."""
-        self._free = cycle
-
-    def next(self, offered: int) -> tuple[int, int]:
-        """One image: cycles of its acceptance and from which its result is offered."""
-        if self._layer.array.readout == "pcsa":
-            accepted = self._words(offered)
-        else:
-            accepted = self._columns(offered)
-        return accepted, self._collected + 1
-
-    def _columns(self, offered: int) -> int:
-        chunks, planes = self._layer.chunks, len(self._layer.planes)
-        accepted = BEFORE
-        for plane in range(planes):
-            accepted, response = self._arrays.request(offered)
-            moved = BEFORE
-            for chunk in range(chunks):
-                moved = self._walk.next(response)
-                if plane == planes - 1:
-                    self._walk.taken(self._leave(moved + 1, last=chunk == chunks - 1))
-            self._arrays.taken(moved)
-        return accepted
-
-    def _words(self, offered: int) -> int:
-        layer = self._layer
-        reads = layer.reads_per_output * len(layer.planes)
-        accepted = BEFORE
-        for chunk in range(layer.chunks):
-            for read in range(reads):
-                accepted, response = self._arrays.request(offered)
-                moved = self._walk.next(response)
-                self._arrays.taken(moved)
-                if read == reads - 1:
-                    self._walk.taken(self._leave(moved + 1, last=chunk == layer.chunks - 1))
-        return accepted
-
-    def _leave(self, offered: int, *, last: bool) -> int:
-        """Cycle in which a chunk leaves the walk's register."""
-        if self._decide is None:
-            return self._collect(offered, last=last)
-        moved = self._decide.next(offered)
-        self._decide.taken(self._collect(moved + 1, last=last))
+    def push(self, offered: int, *, last: bool = True) -> int:
+        moved = BEFORE
+        for chunk in range(self._chunks):
+            moved = self._register.enter(offered)
+            if last:
+                self._register.leave(last=chunk == self._chunks - 1)
         return moved
 
-    def _collect(self, offered: int, *, last: bool) -> int:
-        """Cycle in which a chunk enters the vector; the last one needs the output register."""
+    def drain(self) -> None:
+        self._register.drain()
+
+
+class _Columns:
+    """``sa`` and ``adc``: a request for each plane of a vector."""
+
+    def __init__(self, layer: LayerPlan, down: _Stage) -> None:
+        self._planes = len(layer.planes)
+        self._arrays = _Arrays(layer)
+        self._down = down
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        accepted = BEFORE
+        for plane in range(self._planes):
+            accepted, response = self._arrays.request(offered)
+            self._arrays.taken(self._down.push(response, last=plane == self._planes - 1))
+        return accepted
+
+    def drain(self) -> None:
+        self._down.drain()
+
+
+class _Words:
+    """``pcsa``: a request for each word, and a sum of all that belong to an output."""
+
+    def __init__(self, layer: LayerPlan, down: _Register) -> None:
+        self._chunks = layer.chunks
+        self._reads = layer.reads_per_output * len(layer.planes)
+        self._arrays = _Arrays(layer)
+        self._down = down
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        accepted = BEFORE
+        for chunk in range(self._chunks):
+            for read in range(self._reads):
+                accepted, response = self._arrays.request(offered)
+                self._arrays.taken(self._down.enter(response))
+                if read == self._reads - 1:
+                    self._down.leave(last=chunk == self._chunks - 1)
+        return accepted
+
+    def drain(self) -> None:
+        self._down.drain()
+
+
+class _Collect:
+    """Chunks into a vector: the last one needs the output register.
+
+    With ``counts`` every ``chunks``-th is the last one, else whoever gives it says so.
+    """
+
+    def __init__(self, chunks: int, down: _Stage, *, counts: bool = False) -> None:
+        self._chunks = chunks
+        self._down = down
+        self._counts = counts
+        self._collected = BEFORE
+        self._missing = chunks
+        self._free = BEFORE
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        if self._counts:
+            self._missing = self._missing - 1 or self._chunks
+            last = self._missing == self._chunks
         self._collected = max(offered, self._collected + 1, self._free if last else BEFORE)
-        return self._collected
+        collected = self._collected
+        if last:
+            self._free = self._down.push(collected + 1)
+        return collected
+
+    def drain(self) -> None:
+        self._down.drain()

@@ -56,6 +56,9 @@ def _layer(
         biases = bias(layer, plan.drive)
     codes = plan.array.ref_bits > 0
     yield _periphery(plan), _chunks(_parameters(network, index, plan, fields), plan)
+    if plan.late_pool:
+        assert isinstance(layer, Dense)
+        yield f"{plan.name}_pool", layer.flip.astype(np.uint8)
     for tile in plan.tiles:
         if plan.array.readout == "pcsa":
             yield tile.name, _words(layer.weights, plan, tile)
@@ -76,8 +79,10 @@ def _parameters(network: Network, index: int, plan: LayerPlan, fields: tuple[int
     flip = layer.flip.T.astype(np.uint8)
     if plan.array.readout == "sa":
         return flip
-    theta = _fields(thresholds(layer, inputs, plan.drive, plan.u_range).T, fields[0])
-    return np.concatenate([theta, flip[..., np.newaxis]], axis=-1).reshape(plan.outputs, -1)
+    theta = thresholds(layer, inputs, plan.drive, plan.u_range, driven=plan.driven)
+    return np.concatenate([_fields(theta.T, fields[0]), flip[..., np.newaxis]], axis=-1).reshape(
+        plan.outputs, -1
+    )
 
 
 def _chunks(rows: Bits, plan: LayerPlan) -> Bits:

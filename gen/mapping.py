@@ -21,6 +21,7 @@ What does not fit is refused with the layer, what it needs and what to do:
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -28,19 +29,21 @@ import numpy as np
 from binohm.gen.combinations import (
     CELLS,
     READOUTS,
+    Border,
     InputKind,
     LayerKind,
     Legal,
+    border,
     kinds,
     legal,
     reason,
 )
 from binohm.gen.config import MAX_SIDE, ArrayConfig, Config
 from binohm.gen.errors import CapacityError, ConfigError, ModelError
-from binohm.gen.network import Dense, Input, Ints, Network, Scores
+from binohm.gen.network import Conv, Dense, Input, Ints, Network, Scores
 from binohm.gen.parallelism import columns, engines
 from binohm.gen.periphery import affine, bias, signed_bits, u_range
-from binohm.gen.plan import Array, Cell, Host, Image, LayerPlan, Plan, Readout, Tile
+from binohm.gen.plan import Array, Cell, Host, Image, LayerPlan, Plan, Readout, Sweep, Tile
 
 __all__ = ["MAX_CELLS", "MAX_TILES", "map_network", "pixel_form"]
 
@@ -68,6 +71,7 @@ def map_network(network: Network, config: Config) -> Plan:
     config.check_layers([layer.name for layer in network.layers])
     if any(layer.name == "input" for layer in network.layers):
         raise ModelError("layer input: this name stands for the pixels; give the layer another")
+    _check_order(network)
     host = Host(
         config.host.input_bytes,
         config.host.output_bytes,
@@ -118,6 +122,24 @@ def pixel_form(source: Input) -> PixelForm:
     return "step", int(changes[0]) + 1, bool(source.table[0] > 0)
 
 
+def _check_order(network: Network) -> None:
+    """Refuse convolutions behind what gives no image, or another image than they take."""
+    before: Dense | Scores | None = None
+    for layer in network.layers:
+        if isinstance(layer, Conv) and before is not None:
+            if not isinstance(before, Conv):
+                raise ConfigError(
+                    f"layer {layer.name}: a convolution behind layer {before.name}, which is none; "
+                    "give a model with all convolutions first"
+                )
+            if before.outputs != layer.image[2]:
+                raise ConfigError(
+                    f"layer {layer.name}: an image of {layer.image[2]} channels behind layer "
+                    f"{before.name} with {before.outputs}; give a model in which they agree"
+                )
+        before = layer
+
+
 @dataclass(frozen=True)
 class _Design:
     """The decisions on one layer; its tiles follow from them."""
@@ -146,18 +168,21 @@ def _design(
     inputs, kind = kinds(network, index)
     planes = network.input.plane_weights if inputs == "planes" else (1,)
     magnitude = int(np.abs(network.input.table).max()) if inputs == "planes" else 1
-    readout = _readout(layer, inputs, kind, config)
-    how = legal(readout, config.cell, inputs, kind)
+    edge = border(network, index)
+    readout = _readout(layer, inputs, kind, edge, config)
+    how = legal(readout, config.cell, inputs, kind, edge)
     assert how is not None
+    _check_pool(layer, readout)
+    passes = len(planes) * (prod(layer.windows) if isinstance(layer, Conv) else 1)
     _check_spares(layer.name, config, readout, programming=programming)
     if readout == "pcsa":
-        chunk, width = engines(layer, config, len(planes), goal)
+        chunk, width = engines(layer, config, passes, goal)
         array = Array(
             "pcsa", config.cell, config.rows, config.columns, 0, 0, config.columns, 1, 1, 1
         )
         parts: tuple[tuple[tuple[int, int], ...], ...] = (((0, layer.inputs),),)
         return _Design(layer, inputs, how, array, planes, magnitude, chunk, width, parts)
-    per_cycle, chunk = columns(layer, config, len(planes), goal)
+    per_cycle, chunk = columns(layer, config, passes, goal)
     there = config.columns + config.spare_columns
     steps = -(-there // per_cycle)
     ref_bits = _reference_bits(config) if readout == "sa" else 0
@@ -189,14 +214,14 @@ def _cut(start: int, stop: int, size: int) -> tuple[tuple[int, int], ...]:
 
 
 def _readout(
-    layer: Dense | Scores, inputs: InputKind, kind: LayerKind, config: ArrayConfig
+    layer: Dense | Scores, inputs: InputKind, kind: LayerKind, edge: Border, config: ArrayConfig
 ) -> Readout:
     """The readout asked for, or the first that can be; refuses where there is none."""
     tried = AUTO if config.readout == "auto" else (config.readout,)
     obstacles: list[str] = []
     settings: list[str] = []
     for readout in tried:
-        why = reason(readout, config.cell, inputs, kind)
+        why = reason(readout, config.cell, inputs, kind, edge)
         if why is None and readout == "sa":
             assert isinstance(layer, Dense)
             why, setting = _sa_limits(layer, config)
@@ -204,8 +229,8 @@ def _readout(
         if why is None:
             return readout
         obstacles.append(f"{readout} with cell {config.cell}: {why}")
-    sizes = any(legal(readout, config.cell, inputs, kind) for readout in tried)
-    settings += _alternatives(inputs, kind, config.cell, tried)
+    sizes = any(legal(readout, config.cell, inputs, kind, edge) for readout in tried)
+    settings += _alternatives(inputs, kind, edge, config.cell, tried)
     cures = [f"set {' or '.join(f'layers.{layer.name}.{text}' for text in settings)}"]
     if not settings:
         cures = ["give the model with this layer unsplit"]
@@ -277,17 +302,17 @@ def _reference_limits(
 
 
 def _alternatives(
-    inputs: InputKind, kind: LayerKind, cell: Cell, tried: Sequence[Readout]
+    inputs: InputKind, kind: LayerKind, edge: Border, cell: Cell, tried: Sequence[Readout]
 ) -> list[str]:
     """Settings under which the table of combinations allows a layer."""
-    readouts = [r for r in READOUTS if r not in tried and legal(r, cell, inputs, kind)]
+
+    def can(readout: Readout, cell: Cell) -> bool:
+        return legal(readout, cell, inputs, kind, edge) is not None
+
+    readouts = [r for r in READOUTS if r not in tried and can(r, cell)]
     if readouts:
         return [f"readout = {' or '.join(readouts)}"]
-    cells = [
-        other
-        for other in CELLS
-        if any(legal(r, other, inputs, kind) and not legal(r, cell, inputs, kind) for r in tried)
-    ]
+    cells = [other for other in CELLS if any(can(r, other) and not can(r, cell) for r in tried)]
     return [f"cell = {' or '.join(cells)}"] if cells else []
 
 
@@ -318,6 +343,16 @@ def _check_spares(name: str, config: ArrayConfig, readout: Readout, *, programmi
     if why:
         raise ConfigError(
             f"layer {name}: spare_columns = {config.spare_columns}, but {why}; set {setting}"
+        )
+
+
+def _check_pool(layer: Dense | Scores, readout: Readout) -> None:
+    """Refuse a pool of sums that no bits stand for."""
+    pooled = isinstance(layer, Conv) and layer.pool is not None and layer.pool.of == "sums"
+    if pooled and layer.groups > 1 and readout != "sa":
+        raise ConfigError(
+            f"layer {layer.name}: a pool of the sums of {layer.groups} groups takes the bits of sense "
+            f"amplifiers; set layers.{layer.name}.readout = sa, or pool the signs"
         )
 
 
@@ -354,12 +389,26 @@ def _layer_plan(design: _Design, first: int) -> LayerPlan:
         driven=design.how.driven,
         chunk=design.chunk,
         slices_per_read=design.slices_per_read,
-        u_range=u_range(array, sizes, design.planes, design.how.drive, design.magnitude),
+        u_range=u_range(
+            array,
+            sizes,
+            design.planes,
+            design.how.drive,
+            design.magnitude,
+            driven=design.how.driven,
+        ),
         tiles=tuple(
             Tile(f"{layer.name}_t{index}", first + index, *place)
             for index, place in enumerate(places)
         ),
+        sweep=_sweep(layer),
     )
+
+
+def _sweep(layer: Dense | Scores) -> Sweep | None:
+    if not isinstance(layer, Conv):
+        return None
+    return Sweep(layer.image, layer.kernel, layer.stride, layer.padding, layer.pool)
 
 
 Place = tuple[int, tuple[int, int], tuple[int, int, int], int]
@@ -400,6 +449,8 @@ def _images(design: _Design, plan: LayerPlan) -> Iterator[Image]:
         yield Image(
             f"{name}_threshold", "threshold", name, plan.chunks, lanes * (bits + 1), (bits,)
         )
+    if plan.late_pool:
+        yield Image(f"{name}_pool", "pool", name, 1, plan.outputs)
 
 
 def _score_bits(layer: Scores, inputs: InputKind, plan: LayerPlan) -> tuple[int, int]:

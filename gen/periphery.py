@@ -40,15 +40,24 @@ def bias(layer: Dense, drive: Drive) -> Ints:
     return -np.clip(_ceil(layer.theta + sums, 2), positive - sizes, positive + 1)
 
 
-def thresholds(layer: Dense, inputs: InputKind, drive: Drive, reach: tuple[int, int]) -> Ints:
+def thresholds(
+    layer: Dense,
+    inputs: InputKind,
+    drive: Drive,
+    reach: tuple[int, int],
+    *,
+    driven: bool = False,
+) -> Ints:
     """Threshold of ``u`` for ``adc`` and ``pcsa``: the bit is ``(u >= threshold) ^ flip``.
+
+    ``driven`` is the layer plan's.
 
     Returns
     -------
     int64 array, shape (groups, outputs)
         From ``reach[0]`` to ``reach[1] + 1``.
     """
-    factor, constant = _relation(layer, inputs, drive)
+    factor, constant = _relation(layer, inputs, drive, driven=driven)
     return np.clip(_ceil(layer.theta + constant, factor), reach[0], reach[1] + 1)
 
 
@@ -64,6 +73,8 @@ def u_range(
     planes: Sequence[int],
     drive: Drive,
     magnitude: int,
+    *,
+    driven: bool = False,
 ) -> tuple[int, int]:
     """All values ``u`` can take, whatever the weights and the image; (0, 1) for ``sa``.
 
@@ -79,13 +90,15 @@ def u_range(
     drive : str
     magnitude : int
         Largest absolute value of an input; 1 for -1/+1.
+    driven : bool
+        As in the layer plan.
     """
     if array.readout == "sa":
         return 0, 1
     largest = max(sum(group) for group in parts)
     limit = (1 << array.adc_bits) - 1 if array.readout == "adc" else largest
     clipped = max(sum(min(part, limit) for part in group) for group in parts)
-    if drive == "bipolar":
+    if drive == "bipolar" and not driven:
         return 0, clipped
     if clipped == largest:
         return -magnitude * largest, magnitude * largest
@@ -110,9 +123,11 @@ def _groups(layer: Dense | Scores) -> tuple[Ints, Ints]:
     return np.diff(bounds)[:, np.newaxis].astype(np.int64), sums
 
 
-def _relation(layer: Dense | Scores, inputs: InputKind, drive: Drive) -> tuple[int, Ints]:
+def _relation(
+    layer: Dense | Scores, inputs: InputKind, drive: Drive, *, driven: bool = False
+) -> tuple[int, Ints]:
     """``factor`` and ``constant``, the latter of shape (groups, outputs) or (groups, 1)."""
     sizes, sums = _groups(layer)
-    if inputs == "planes":
+    if inputs == "planes" or (drive == "bipolar" and driven):
         return 1, np.zeros_like(sizes)
     return 2, sizes if drive == "bipolar" else sums

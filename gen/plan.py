@@ -26,6 +26,7 @@ input of the layer   cell and readout    driven   relation of ``u`` to ``s = w @
 -1/+1                bipolar drive       false    ``s = 2 * u - n``, n inputs of the group
 -1/+1                unipolar drive      true     ``s = 2 * u - sum(w)``
 multi-bit            unipolar drive      true     ``s = u``
+-1/+1, padded        bipolar drive       true     ``s = u``
 ===================  ==================  =======  ========================================
 
 ``sa`` has no ``u``: its bias cells, or its reference code, hold ``b = -ceil(theta)`` (bipolar
@@ -34,14 +35,16 @@ drive) or ``b = -ceil((theta + sum(w)) / 2)`` (unipolar drive).
 
 import json
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.errors import OutputError
+from binohm.gen.network import Pool
 
-__all__ = ["SCHEMA", "Array", "Host", "Image", "LayerPlan", "Plan", "Tile"]
+__all__ = ["SCHEMA", "Array", "Host", "Image", "LayerPlan", "Plan", "Sweep", "Tile"]
 
 SCHEMA = 1
 
@@ -194,6 +197,8 @@ class Image:
         - ``threshold``: word ``a`` holds outputs ``a * chunk`` and up; for each output its groups,
           the first lowest: ``fields[0]`` bits of theta (two's complement, compared ``u >= theta``)
           and one bit of flip above it.
+        - ``pool``: one word; bit ``o`` tells that a pool takes the smallest of output ``o``, since
+          its flip turned the largest into that.
         - ``affine``: word ``a`` holds outputs ``a * chunk`` and up, for each ``fields[0]`` bits
           of scale and above it ``fields[1]`` bits of offset, two's complement:
           ``score = scale * u + offset``.
@@ -205,11 +210,50 @@ class Image:
     """
 
     name: str
-    kind: Literal["cells", "reference", "flip", "threshold", "affine", "table"]
+    kind: Literal["cells", "reference", "flip", "threshold", "pool", "affine", "table"]
     layer: str
     depth: int
     width: int
     fields: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How a convolution goes over an image, see :class:`binohm.gen.network.Conv`.
+
+    Positions come and go row by row, each with all its channels.
+
+    Parameters
+    ----------
+    image : (int, int, int)
+    kernel, stride, padding : (int, int)
+    pool : Pool or None
+    """
+
+    image: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    pool: Pool | None = None
+
+    @property
+    def positions(self) -> int:
+        """Positions of the image."""
+        return self.image[0] * self.image[1]
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        rows, columns = (
+            (self.image[k] + 2 * self.padding[k] - self.kernel[k]) // self.stride[k] + 1
+            for k in range(2)
+        )
+        return rows, columns
+
+    @property
+    def result(self) -> tuple[int, int]:
+        """Rows and columns of what comes out."""
+        return self.pool.size(*self.windows) if self.pool else self.windows
 
 
 @dataclass(frozen=True)
@@ -238,6 +282,8 @@ class LayerPlan:
         All values ``u`` can take; (0, 1) for ``sa``.
     tiles : tuple of Tile
         ``sa``, ``adc``: by group, then rows, then columns. ``pcsa``: by engine, then slice.
+    sweep : Sweep or None
+        What makes a convolution of the layer: each window is a vector of ``inputs``.
     """
 
     name: str
@@ -253,10 +299,36 @@ class LayerPlan:
     slices_per_read: int
     u_range: tuple[int, int]
     tiles: tuple[Tile, ...]
+    sweep: Sweep | None = None
+
+    @property
+    def windows(self) -> int:
+        """Vectors of one image."""
+        return prod(self.sweep.windows) if self.sweep else 1
+
+    @property
+    def results(self) -> int:
+        """Transfers that leave for one image."""
+        return prod(self.sweep.result) if self.sweep else 1
+
+    @property
+    def early_pool(self) -> bool:
+        """Whether a pool of sums takes what sense amplifiers say, before flip and majority."""
+        return self._pools_sums and self.array.readout == "sa"
+
+    @property
+    def late_pool(self) -> bool:
+        """Whether a pool of sums takes the layer's bits: the smallest where a flip turned them."""
+        return self._pools_sums and self.array.readout != "sa"
+
+    @property
+    def _pools_sums(self) -> bool:
+        pool = self.sweep.pool if self.sweep else None
+        return pool is not None and pool.of == "sums"
 
     @property
     def chunks(self) -> int:
-        """Chunks of one image."""
+        """Chunks of one vector."""
         return -(-self.outputs // self.chunk)
 
     @property
@@ -272,6 +344,11 @@ class LayerPlan:
     @property
     def activations(self) -> int:
         """Array activations (read requests) per image."""
+        return self.windows * self.reads
+
+    @property
+    def reads(self) -> int:
+        """Array activations per vector."""
         if self.array.readout == "pcsa":
             return self.chunks * self.reads_per_output * len(self.planes)
         return len(self.planes)
@@ -352,6 +429,8 @@ class Plan:
         """The text of ``plan.json``."""
         facts = {"schema": SCHEMA, **asdict(self)}
         for layer in facts["layers"]:
+            if not layer["sweep"]:
+                del layer["sweep"]
             layer["array"] = {
                 key: value
                 for key, value in layer["array"].items()
@@ -391,8 +470,16 @@ def _layer(raw: dict[str, Any]) -> LayerPlan:
         Tile(**{**tile, "inputs": tuple(tile["inputs"]), "outputs": tuple(tile["outputs"])})
         for tile in raw["tiles"]
     )
+    sweep = raw.get("sweep")
+    if sweep:
+        pool = sweep["pool"] and Pool(
+            tuple(sweep["pool"]["kernel"]), tuple(sweep["pool"]["stride"]), sweep["pool"]["of"]
+        )
+        lengths = {key: tuple(value) for key, value in sweep.items() if key != "pool"}
+        sweep = Sweep(**lengths, pool=pool)
     return LayerPlan(**{
         **raw,
+        "sweep": sweep,
         "array": Array(**raw["array"]),
         "planes": tuple(raw["planes"]),
         "u_range": tuple(raw["u_range"]),

@@ -9,7 +9,11 @@ __all__ = ["activations_layout"]
 
 
 def activations_layout(
-    inputs: int, planes: int = 1, sum_range: tuple[int, int] | None = None
+    inputs: int,
+    planes: int = 1,
+    sum_range: tuple[int, int] | None = None,
+    *,
+    masked: bool = False,
 ) -> data.StructLayout:
     """Layout of one activation vector: one transfer is one image.
 
@@ -21,12 +25,15 @@ def activations_layout(
         Bits of an element. 1 for activations, where bit 0 is -1 and bit 1 is +1.
     sum_range : (low, high), optional
         Range of the sum that travels with the bits, if the consumer wants one.
+    masked : bool
+        Whether elements can be absent: neither -1 nor +1.
 
     Returns
     -------
     StructLayout
         ``bits``: plane ``p`` of element ``k`` is bit ``p * inputs + k``. ``sum``, only with
-        ``sum_range``: what the consumer's driven lines add up to, plane weights included.
+        ``sum_range``: what the consumer's driven lines add up to, plane weights included. ``on``,
+        only if ``masked``: bit ``k`` tells that element ``k`` is there.
     """
     require_int("inputs", inputs)
     require_int("planes", planes)
@@ -34,4 +41,6 @@ def activations_layout(
     if sum_range is not None:
         require_range("sum_range", sum_range)
         members["sum"] = range_shape(sum_range)
+    if masked:
+        members["on"] = inputs
     return data.StructLayout(members)

@@ -10,11 +10,13 @@ from amaranth.lib.wiring import In, Out
 from binohm.hdl.activations import activations_layout
 from binohm.hdl.bdpe import Bdpe
 from binohm.hdl.column_sums import ColumnSums
+from binohm.hdl.conv import ConvSpec, windows
 from binohm.hdl.fork import Fork
 from binohm.hdl.gather import Gather
 from binohm.hdl.join import Join
 from binohm.hdl.library import Library
 from binohm.hdl.macro import MacroPins, macro
+from binohm.hdl.pool import Pool
 from binohm.hdl.program_port import ProgramSpec, attach, program_port, replaced
 from binohm.hdl.queue import Queue
 from binohm.hdl.row_drive import RowDrive
@@ -77,6 +79,10 @@ class LayerSpec:
         What a programmer of the whole design can reach.
     spares : int
         Spare columns of a macro, its last ones.
+    conv : ConvSpec, optional
+        The layer looks at every window of an image that comes position by position.
+    part : int
+        Elements of which the layer's vectors are put together; 0 if they come whole.
     """
 
     readout: str
@@ -98,6 +104,13 @@ class LayerSpec:
     fields: tuple[int, ...]
     program: ProgramSpec | None = None
     spares: int = 0
+    conv: ConvSpec | None = None
+    part: int = 0
+
+    @property
+    def masked(self) -> bool:
+        """Whether inputs can be absent, and would else drive their lines."""
+        return self.bipolar and self.conv is not None and self.conv.padded
 
     @property
     def scores(self) -> bool:
@@ -128,7 +141,7 @@ class Layer(wiring.Component):
     Members
     -------
     i : In(stream.Signature(activations_layout(...)))
-        One transfer is one image.
+        One transfer is one image, or one position of it, or one part.
     o : Out(stream)
         The next layer's activations, or the scores.
     activated : Out(1)
@@ -144,10 +157,13 @@ class Layer(wiring.Component):
             result = scores_layout(spec.outputs)
         else:
             result = activations_layout(spec.outputs, 1, (0, spec.outputs) if spec.count else None)
+        arriving = activations_layout(spec.inputs, len(spec.planes), spec.sum_range)
+        if spec.conv:
+            arriving = activations_layout(spec.conv.channels, len(spec.planes))
+        elif spec.part:
+            arriving = activations_layout(spec.part)
         super().__init__({
-            "i": In(
-                stream.Signature(activations_layout(spec.inputs, len(spec.planes), spec.sum_range))
-            ),
+            "i": In(stream.Signature(arriving)),
             "o": Out(stream.Signature(result)),
             "activated": Out(1),
             **({"program": In(program_port(spec.program))} if spec.program else {}),
@@ -155,11 +171,33 @@ class Layer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chunks = self._words(m) if self.spec.readout == "pcsa" else self._columns(m)
+        vectors = self._arrive(m)
+        pcsa = self.spec.readout == "pcsa"
+        chunks = self._words(m, vectors) if pcsa else self._columns(m, vectors)
         self._finish(m, chunks)
         return m
 
-    def _columns(self, m: Module) -> stream.Interface:
+    def _arrive(self, m: Module) -> stream.Interface:
+        """What comes, as vectors."""
+        spec = self.spec
+        if spec.conv:
+            return windows(
+                m, self.library, self.i, spec.conv, planes=spec.planes, bipolar=spec.bipolar,
+                sum_range=spec.sum_range,
+            )  # fmt: skip
+        if not spec.part:
+            return wiring.flipped(self.i)
+        gather = self.library.place(
+            m, "arrive", Gather, spec.inputs, chunk=spec.part, count=spec.sum_range is not None
+        )
+        m.d.comb += [
+            gather.i.payload.eq(self.i.p.bits),
+            gather.i.valid.eq(self.i.valid),
+            self.i.ready.eq(gather.i.ready),
+        ]
+        return gather.o
+
+    def _columns(self, m: Module, vectors: stream.Interface) -> stream.Interface:
         """All rows at once: drive, arrays, and a walk along the columns."""
         spec, library = self.spec, self.library
         drive = library.place(
@@ -170,8 +208,9 @@ class Layer(wiring.Component):
             planes=len(spec.planes),
             bipolar=spec.bipolar,
             sum_range=spec.sum_range,
+            masked=spec.masked,
         )
-        wiring.connect(m, wiring.flipped(self.i), drive.i)
+        wiring.connect(m, vectors, drive.i)
         rows, bias = spec.pins.rows, spec.pins.bias_rows
 
         codes = {tile.name: self._codes(m, tile) for tile in spec.tiles if tile.reference_image}
@@ -203,8 +242,11 @@ class Layer(wiring.Component):
                 bits=spec.adc_bits,
                 planes=spec.planes,
             )
+        answers = self._by_row_tile(q)
+        if spec.conv and spec.conv.pool and spec.conv.pool.early:
+            answers, taken = self._pool(m, answers, taken)
         m.d.comb += [
-            walk.i.payload.eq(self._by_row_tile(q)),
+            walk.i.payload.eq(answers),
             walk.i.valid.eq(taken.valid),
             taken.ready.eq(walk.i.ready),
         ]
@@ -223,7 +265,25 @@ class Layer(wiring.Component):
                 parts.append(Const(0, (spec.steps * spec.chunk - stop) * bits))
         return Cat(*parts)
 
-    def _words(self, m: Module) -> stream.Interface:
+    def _pool(self, m: Module, bits: Value, control) -> tuple[Value, object]:
+        """Join the bits of several windows, and the handshake that belongs to them."""
+        pool = self.spec.conv.pool
+        part = self.library.place(
+            m, "pool", Pool, len(bits), image=pool.image, kernel=pool.kernel, stride=pool.stride
+        )
+        m.d.comb += [
+            part.i.payload.eq(bits),
+            part.i.valid.eq(control.valid),
+            control.ready.eq(part.i.ready),
+        ]
+        if pool.lowest_image:
+            lowest = self._word(m, "lowest", pool.lowest_image, len(bits))
+            m.d.comb += part.lowest.eq(lowest)
+        else:
+            m.d.comb += part.lowest.eq(0)
+        return part.o.payload, part.o
+
+    def _words(self, m: Module, vectors: stream.Interface) -> stream.Interface:
         """Word by word: every engine reads one output's weights, or a part of them, at a time."""
         spec, library = self.spec, self.library
         sequencer = library.place(
@@ -237,8 +297,9 @@ class Layer(wiring.Component):
             steps=spec.steps,
             bipolar=spec.bipolar,
             sum_range=spec.sum_range,
+            masked=spec.masked,
         )
-        wiring.connect(m, wiring.flipped(self.i), sequencer.i)
+        wiring.connect(m, vectors, sequencer.i)
         columns, lanes = spec.pins.columns, spec.slices_per_read
 
         def request(tile: TileSpec) -> dict[str, Value]:
@@ -363,21 +424,37 @@ class Layer(wiring.Component):
             )
             wiring.connect(m, chunks, gather.i)
             chunks = gather.o
+        if spec.conv and spec.conv.pool and not spec.conv.pool.early:
+            bits, pooled = self._pool(m, chunks.p.bits, chunks)
+            m.d.comb += [
+                self.o.p.bits.eq(bits),
+                self.o.valid.eq(pooled.valid),
+                pooled.ready.eq(self.o.ready),
+            ]
+            return
         wiring.connect(m, chunks, wiring.flipped(self.o))
 
     def _codes(self, m: Module, tile: TileSpec) -> Signal:
-        """The reference codes of one tile, there from the first clock edge on."""
+        """The reference codes of one tile."""
         codes = Signal(self.spec.pins.ref_bits, name=f"{tile.name}_codes")
-        m.submodules[f"{tile.name}_reference"] = Instance(
-            f"{self.library.prefix}_rom",
-            p_WIDTH=len(codes),
-            p_DEPTH=1,
-            p_INIT=tile.reference_image,
-            i_clk=ClockSignal(),
-            i_addr=Const(0, 1),
-            o_data=codes,
+        m.d.comb += codes.eq(
+            self._word(m, f"{tile.name}_reference", tile.reference_image, len(codes))
         )
         return codes
+
+    def _word(self, m: Module, name: str, image: str, width: int) -> Signal:
+        """The only word of a file, there from the first clock edge on."""
+        word = Signal(width, name=f"{name}_word")
+        m.submodules[name] = Instance(
+            f"{self.library.prefix}_rom",
+            p_WIDTH=width,
+            p_DEPTH=1,
+            p_INIT=image,
+            i_clk=ClockSignal(),
+            i_addr=Const(0, 1),
+            o_data=word,
+        )
+        return word
 
     def _rom(self, m: Module, reader) -> None:
         """The memory of flips, thresholds or affines that ``reader`` walks through."""

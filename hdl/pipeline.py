@@ -17,10 +17,12 @@ from amaranth.hdl import (
 )
 from amaranth.lib import wiring
 
+from binohm.hdl.frame_memory import FrameMemory
 from binohm.hdl.frame_output import FrameOutput
 from binohm.hdl.layer import Layer
 from binohm.hdl.library import Library
 from binohm.hdl.pixel_input import PixelInput
+from binohm.hdl.positions import Positions
 from binohm.hdl.program_port import ProgramSpec, any_of, program_port
 from binohm.hdl.program_registers import ProgramRegisters
 from binohm.hdl.programmer import Programmer
@@ -53,7 +55,11 @@ AXI_LITE = {  # signal: (width, driven by the host)
 
 @dataclass(frozen=True)
 class PixelSpec:
-    """How bytes become activations: the arguments of :class:`PixelInput`."""
+    """How bytes become activations: the arguments of :class:`PixelInput`.
+
+    With ``channels``, an image goes on position by position, through :class:`FrameMemory` and
+    :class:`Positions`.
+    """
 
     elements: int
     input_bytes: int
@@ -63,6 +69,7 @@ class PixelSpec:
     inverted: bool
     sum_range: tuple[int, int] | None
     table_image: str
+    channels: int = 0
 
 
 class Pipeline(Elaboratable):
@@ -127,8 +134,8 @@ class Pipeline(Elaboratable):
         m = Module()
         m.domains.sync = ClockDomain()
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
-        source = self._input(m)
-        last, activated, buses = self._chain(m, source)
+        source, values = self._input(m)
+        last, activated, buses = self._chain(m, values)
         sink = self.library.place(
             m,
             "output",
@@ -154,20 +161,40 @@ class Pipeline(Elaboratable):
             m.d.comb += source.enable.eq(registers.enable)
         return m
 
-    def _input(self, m: Module) -> Any:
+    def _input(self, m: Module) -> tuple[Any, Any]:
+        """What takes frames, and what gives values."""
         pixels = self.pixels
-        source = self.library.place(
-            m,
-            "pixels",
-            PixelInput,
-            pixels.elements,
-            input_bytes=pixels.input_bytes,
-            bits=pixels.bits,
-            form=pixels.form,
-            threshold=pixels.threshold,
-            inverted=pixels.inverted,
-            sum_range=pixels.sum_range,
-        )
+        form = {
+            "bits": pixels.bits,
+            "form": pixels.form,
+            "threshold": pixels.threshold,
+            "inverted": pixels.inverted,
+        }
+        width = pixels.input_bytes
+        if pixels.channels:
+            source = self.library.place(
+                m, "frames", FrameMemory, pixels.elements, input_bytes=width
+            )
+            values = self.library.place(
+                m,
+                "pixels",
+                Positions,
+                pixels.channels,
+                positions=pixels.elements // pixels.channels,
+                input_bytes=width,
+                **form,
+            )
+            wiring.connect(m, source.o, values.i)
+        else:
+            source = values = self.library.place(
+                m,
+                "pixels",
+                PixelInput,
+                pixels.elements,
+                input_bytes=width,
+                sum_range=pixels.sum_range,
+                **form,
+            )
         m.d.comb += [
             *(
                 getattr(source, name).eq(self.s_axis[name])
@@ -177,15 +204,15 @@ class Pipeline(Elaboratable):
             self.s_axis["tready"].eq(source.tready),
         ]
         if pixels.form == "table":
-            for lane in range(pixels.input_bytes):
+            for lane in range(pixels.channels or width):
                 m.submodules[f"table_{lane}"] = Instance(
                     f"{self.library.prefix}_table",
                     p_WIDTH=pixels.bits,
                     p_INIT=pixels.table_image,
-                    i_addr=getattr(source, f"table_addr_{lane}"),
-                    o_data=getattr(source, f"table_data_{lane}"),
+                    i_addr=getattr(values, f"table_addr_{lane}"),
+                    o_data=getattr(values, f"table_data_{lane}"),
                 )
-        return source
+        return source, values
 
     def _chain(self, m: Module, source: Any) -> tuple[Any, Value, list[Any]]:
         """The layers, each an instance of its own module; their activation pulses and buses."""

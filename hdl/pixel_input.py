@@ -1,16 +1,16 @@
 """From a stream of bytes to activation vectors: where frames begin, end and are refused."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from binohm.hdl.activations import activations_layout
-from binohm.hdl.checks import require_bool, require_int
+from binohm.hdl.checks import require_int
+from binohm.hdl.frame_rules import follow_frames, frame_members
+from binohm.hdl.pixel_value import check_form, pixel_value, table_members
 from binohm.hdl.popcount import add_up
 
-__all__ = ["FORMS", "PixelInput"]
-
-FORMS = ("identity", "saturate", "step", "table")
+__all__ = ["PixelInput"]
 
 
 class PixelInput(wiring.Component):
@@ -71,17 +71,7 @@ class PixelInput(wiring.Component):
     ) -> None:
         require_int("elements", elements)
         require_int("input_bytes", input_bytes)
-        require_int("bits", bits)
-        require_int("threshold", threshold, least=0)
-        require_bool("inverted", inverted)
-        if form not in FORMS:
-            raise ValueError(f"form must be one of {', '.join(FORMS)}, not {form!r}")
-        most = {"identity": 8, "saturate": 8, "step": 1, "table": 16}[form]
-        least = 8 if form == "identity" else 1
-        if not least <= bits <= most:
-            raise ValueError(f"bits must be {least} to {most} for form {form}, not {bits}")
-        if threshold > 256:
-            raise ValueError(f"threshold must be 0 to 256, not {threshold}")
+        check_form(bits, form, threshold, inverted)
         self.elements = elements
         self.input_bytes = input_bytes
         self.bits = bits
@@ -92,53 +82,23 @@ class PixelInput(wiring.Component):
         self.beats = -(-elements // input_bytes)
         self.rest = elements - (self.beats - 1) * input_bytes
         members = {
-            "tdata": In(8 * input_bytes),
-            "tkeep": In(input_bytes),
-            "tlast": In(1),
-            "tvalid": In(1),
-            "tready": Out(1),
+            **frame_members(input_bytes),
             "o": Out(stream.Signature(activations_layout(elements, bits, sum_range))),
-            "enable": In(1),
-            "started": Out(1),
-            "accepted": Out(1),
-            "error": Out(1),
+            **table_members(bits, form, input_bytes),
         }
-        if form == "table":
-            for k in range(input_bytes):
-                members[f"table_addr_{k}"] = Out(8)
-                members[f"table_data_{k}"] = In(bits)
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        # The frame on the way: whether it has begun, and whether it is known to be dropped.
-        begun = Signal()
-        dropped = Signal()
-        beat = Signal(range(self.beats))
-        last, good, moved, ended = (Signal(name=n) for n in ("last", "good", "moved", "ended"))
-        full = Const((1 << self.input_bytes) - 1, self.input_bytes)
-        rest = Const((1 << self.rest) - 1, self.input_bytes)
-        m.d.comb += [
-            last.eq(beat == self.beats - 1),
-            good.eq(~dropped & (self.tlast == last) & (self.tkeep == Mux(last, rest, full))),
-            self.tready.eq(
-                (self.enable | begun) & (dropped | ~last | ~self.o.valid | self.o.ready)
-            ),
-            moved.eq(self.tvalid & self.tready),
-            ended.eq(moved & self.tlast),
-            self.started.eq(moved & ~begun),
-            self.accepted.eq(ended & good),
-            self.error.eq(ended & ~good),
-        ]
-        with m.If(ended):
-            m.d.sync += [begun.eq(0), dropped.eq(0), beat.eq(0)]
-        with m.Elif(moved):
-            m.d.sync += [begun.eq(1), dropped.eq(~good)]
-            with m.If(~last):
-                m.d.sync += beat.eq(beat + 1)
+        frame = follow_frames(m, self, self.elements, self.input_bytes)
+        last, moved, ended = frame.last, frame.moved, frame.ended
+        m.d.comb += frame.room.eq(~last | ~self.o.valid | self.o.ready)
 
-        values = [self._value(m, k) for k in range(self.input_bytes)]
+        values = [
+            pixel_value(m, self, k, self.tdata[8 * k : 8 * (k + 1)])
+            for k in range(self.input_bytes)
+        ]
         whole = self._collect(m, values, moved)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -153,24 +113,6 @@ class PixelInput(wiring.Component):
                 m.d.sync += self.o.p.sum.eq(total)
 
         return m
-
-    def _value(self, m: Module, k: int) -> Signal:
-        """Value of byte ``k`` of the beat."""
-        pixel = self.tdata[8 * k : 8 * (k + 1)]
-        value = Signal(self.bits, name=f"value_{k}")
-        highest = (1 << self.bits) - 1
-        if self.form == "identity":
-            m.d.comb += value.eq(pixel)
-        elif self.form == "saturate":
-            m.d.comb += value.eq(Mux(pixel > highest, highest, pixel))
-        elif self.form == "step":
-            m.d.comb += value.eq((pixel >= self.threshold) ^ self.inverted)
-        else:
-            m.d.comb += [
-                getattr(self, f"table_addr_{k}").eq(pixel),
-                value.eq(getattr(self, f"table_data_{k}")),
-            ]
-        return value
 
     def _collect(self, m: Module, values: list[Signal], moved: Signal) -> list[Signal]:
         """Each bit plane of the frame, with its last beat as soon as that is there."""

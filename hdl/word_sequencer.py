@@ -21,7 +21,7 @@ class WordSequencer(wiring.Component):
     for each step, for each read, for each bit plane; the row is ``step * reads + read``.
 
     A bit is compared with its weight if ``bipolar``; then exactly the columns that have an input
-    are enabled. Otherwise a bit 1 asks whether the weight is +1, and a bit 0 disables its column.
+    are enabled, less those whose element is absent. Otherwise a bit 1 asks whether the weight is +1, and a bit 0 disables its column.
 
     Latency is 0 cycles: requests are offered while the image waits at the input, which is accepted
     with its last request. Throughput is 1 request per cycle.
@@ -37,10 +37,12 @@ class WordSequencer(wiring.Component):
     bipolar : bool
     sum_range : (low, high) or None
         Range of the sum that travels with the image, if one does.
+    masked : bool
+        Whether elements can be absent; only if ``bipolar``, since elsewhere they are 0.
 
     Members
     -------
-    i : In(stream.Signature(activations_layout(inputs, planes, sum_range)))
+    i : In(stream.Signature(activations_layout(inputs, planes, sum_range, masked=masked)))
     o : Out(stream.Signature(StructLayout({"row", "col_x", "col_en"})))
         ``row`` of range(steps * reads), at least one bit; ``col_x`` and ``col_en`` of
         ``slices_per_read * columns`` bits: column ``c`` of lane ``v`` is bit ``v * columns + c``.
@@ -58,6 +60,7 @@ class WordSequencer(wiring.Component):
         steps: int,
         bipolar: bool,
         sum_range: tuple[int, int] | None,
+        masked: bool = False,
     ) -> None:
         require_int("inputs", inputs)
         require_int("planes", planes)
@@ -67,6 +70,8 @@ class WordSequencer(wiring.Component):
         require_bool("bipolar", bipolar)
         if bipolar and planes != 1:
             raise ValueError(f"planes must be 1 if bipolar, not {planes}")
+        if masked and not bipolar:
+            raise ValueError("masked must be False unless bipolar")
         self.inputs = inputs
         self.planes = planes
         self.columns = columns
@@ -74,6 +79,7 @@ class WordSequencer(wiring.Component):
         self.steps = steps
         self.bipolar = bipolar
         self.sum_range = sum_range
+        self.masked = masked
         self.width = columns * slices_per_read
         self.reads = -(-inputs // self.width)
         request = data.StructLayout({
@@ -82,7 +88,7 @@ class WordSequencer(wiring.Component):
             "col_en": self.width,
         })
         members = {
-            "i": In(stream.Signature(activations_layout(inputs, planes, sum_range))),
+            "i": In(stream.Signature(activations_layout(inputs, planes, sum_range, masked=masked))),
             "o": Out(stream.Signature(request)),
         }
         if sum_range is not None:
@@ -119,7 +125,14 @@ class WordSequencer(wiring.Component):
             here.eq(words.word_select(part, self.width)),
             self.o.p.row.eq(row),
         ]
-        if self.bipolar:
+        if self.masked:
+            there = Signal(self.reads * self.width)
+            m.d.comb += [
+                there.eq(Cat(self._word(self.i.p.on, j) for j in range(self.reads))),
+                self.o.p.col_x.eq(here),
+                self.o.p.col_en.eq(there.word_select(part, self.width)),
+            ]
+        elif self.bipolar:
             rest = self.inputs - (self.reads - 1) * self.width
             everywhere, somewhere = Const(-1, self.width), Const((1 << rest) - 1, self.width)
             m.d.comb += [

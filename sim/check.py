@@ -225,9 +225,17 @@ def _vectors(
     planes = np.arange(source.bits)[:, None]
     bits = (trace.input > 0)[:, None] if source.bipolar else trace.input[:, None] >> planes & 1
     ones = (trace.input > 0) if source.bipolar else trace.input
-    taps = [_tap("input", plan, bits, ones, driven=plan.layers[0].driven)]
+    first = plan.layers[0]
+    if first.sweep:
+        taps = [_map("input", plan, bits, first.sweep.image)]
+    else:
+        taps = [_tap("input", plan, bits, ones, driven=first.driven)]
     for layer, signs, after in zip(plan.layers, trace.hidden, plan.layers[1:], strict=False):
-        taps.append(_tap(layer.name, plan, signs[:, None] > 0, signs > 0, driven=after.driven))
+        if layer.sweep:
+            shape = (*layer.sweep.result, layer.outputs)
+            taps.append(_map(layer.name, plan, signs[:, None] > 0, shape))
+        else:
+            taps.append(_tap(layer.name, plan, signs[:, None] > 0, signs > 0, driven=after.driven))
     last = plan.layers[-1].name
     taps.append({"layer": last, "path": plan.taps[last], "kind": "scores"})
     results = np.concatenate([trace.predictions[:, None], trace.scores], axis=1)
@@ -264,6 +272,25 @@ def _tap(
         "bits": planes * elements,
         "vectors": [vector[::-1].tobytes().hex() for vector in packed],
         "sums": sums.tolist() if driven else [],
+    }
+
+
+def _map(layer: str, plan: Plan, bits: NDArray[Any], shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Payloads of a stream of positions; ``bits`` has the shape (images, planes, elements)."""
+    count, planes, _ = bits.shape
+    rows, columns, channels = shape
+    by_position = bits.reshape(count, planes, rows * columns, channels).swapaxes(1, 2)
+    flat = by_position.reshape(count * rows * columns, planes * channels).astype(np.uint8)
+    packed = np.packbits(flat, axis=1, bitorder="little")
+    return {
+        "layer": layer,
+        "path": plan.taps[layer],
+        "kind": "activations",
+        "elements": channels,
+        "bits": planes * channels,
+        "map": [rows, columns],
+        "vectors": [vector[::-1].tobytes().hex() for vector in packed],
+        "sums": [],
     }
 
 

@@ -117,7 +117,8 @@ def patience(network: Network, plan: Plan) -> int:
     cycles += plan.host.output_beats(network.scores.outputs)
     for layer in plan.layers:
         slowest = max(layer.array.interval, layer.array.latency, layer.chunks) + 1
-        cycles += layer.activations * slowest + layer.chunks
+        cycles += layer.activations * slowest + layer.windows * layer.chunks
+        cycles += 3 * layer.sweep.positions if layer.sweep else 0
     return 4 * cycles + 1000
 
 

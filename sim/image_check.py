@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.errors import OutputError
-from binohm.gen.network import Dense, Ints, Network, Scores
-from binohm.gen.plan import Image, LayerPlan, Plan, Tile
+from binohm.gen.network import Conv, Dense, Ints, Network, Scores
+from binohm.gen.plan import Image, LayerPlan, Plan, Sweep, Tile
 from binohm.sim.divergence import Divergence
 
 __all__ = ["check_images"]
@@ -68,10 +68,23 @@ def check_plan(network: Network, plan: Plan) -> None:
     """Raise OutputError unless ``plan`` has the layers of ``network``."""
     planned = [(part.name, part.outputs, part.inputs, part.groups) for part in plan.layers]
     wanted = [(part.name, part.outputs, part.inputs, part.groups) for part in network.layers]
+    swept = all(
+        _geometry(layer) == _geometry(part.sweep)
+        for layer, part in zip(network.layers, plan.layers, strict=False)
+    )
+    if planned == wanted and not swept:
+        raise OutputError("plan.json has other convolutions than model.npz; build again")
     if planned != wanted:
         raise OutputError(
             f"plan.json has layers {planned}, but model.npz has {wanted}; build again"
         )
+
+
+def _geometry(layer: Dense | Scores | Sweep | None) -> tuple[object, ...]:
+    """What a convolution goes over and how; empty if it is none."""
+    if not isinstance(layer, Conv | Sweep):
+        return ()
+    return (layer.image, layer.kernel, layer.stride, layer.padding, layer.pool)
 
 
 class _Unreadable(Exception):
@@ -134,6 +147,10 @@ def _compare(
         assert isinstance(layer, Dense)
         tile = next(tile for tile in part.tiles if f"{tile.name}_reference" == image.name)
         yield from _compare_codes(bits[0], tile, layer, part)
+        return
+    if image.kind == "pool":
+        assert isinstance(layer, Dense)
+        yield from _compare_pool(image, bits[0], layer, part)
         return
     lanes = bits.reshape(part.chunks * part.chunk, -1)
     used, unused = lanes[: part.outputs], lanes[part.outputs :]
@@ -293,6 +310,12 @@ def _compare_thresholds(
     yield from _words(image, part, _integers(fields), expected, "theta")
 
 
+def _compare_pool(image: Image, bits: Bits, layer: Dense, part: LayerPlan) -> Differences:
+    """Where the layer's bit falls as its sum rises, the largest sum makes the smallest bit."""
+    expected = layer.flip[0].astype(np.int64)
+    yield from _words(image, part, bits[:, None].astype(np.int64), expected[:, None], "smallest")
+
+
 def _compare_affines(
     image: Image, lanes: Bits, layer: Scores, part: LayerPlan, network: Network
 ) -> Differences:
@@ -327,6 +350,8 @@ def _compare_table(image: Image, bits: Bits, network: Network) -> Differences:
 def _sum_at(u: Ints, layer: Dense | Scores, part: LayerPlan, network: Network) -> Ints:
     """The network's sum ``s`` where the hardware has ``u``; shape (outputs, groups)."""
     if layer is network.layers[0] and not network.input.bipolar:
+        return u
+    if part.drive == "bipolar" and part.driven:
         return u
     bounds = layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
     if part.drive == "bipolar":

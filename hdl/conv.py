@@ -1,0 +1,154 @@
+"""What a layer of convolution has before and behind its arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import stream
+
+from binohm.hdl.activations import activations_layout
+from binohm.hdl.checks import range_shape
+from binohm.hdl.library import Library
+from binohm.hdl.popcount import add_up, popcount
+from binohm.hdl.window import Window
+
+__all__ = ["ConvSpec", "PoolSpec", "windows"]
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """The largest of several windows' results.
+
+    Parameters
+    ----------
+    image, kernel, stride : (int, int)
+        Rows and columns; the image is what the windows make.
+    early : bool
+        Whether it takes what the sense amplifiers say, and not the layer's results.
+    lowest_image : str
+        File of one word: of which results the smallest is taken. Without it, of none.
+    """
+
+    image: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    early: bool
+    lowest_image: str = ""
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """The windows of an image.
+
+    Parameters
+    ----------
+    image, kernel, stride, padding : (int, int)
+        Rows and columns.
+    channels : int
+        Elements of a position.
+    pool : PoolSpec, optional
+    """
+
+    image: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    channels: int
+    pool: PoolSpec | None = None
+
+    @property
+    def padded(self) -> bool:
+        """Whether windows reach beyond the border."""
+        return any(self.padding)
+
+    @property
+    def taps(self) -> int:
+        """Positions of a window."""
+        return self.kernel[0] * self.kernel[1]
+
+
+def windows(
+    m: Module,
+    library: Library,
+    positions: Any,
+    spec: ConvSpec,
+    *,
+    planes: tuple[int, ...],
+    bipolar: bool,
+    sum_range: tuple[int, int] | None,
+) -> Any:
+    """Make vectors of the windows of the stream ``positions``.
+
+    Element ``c * taps + t`` of a vector is channel ``c`` under tap ``t``. The sum that travels with
+    it, if ``sum_range`` says so, is that of its values, or if ``bipolar`` the number of those that
+    are there. It is added up position by position before the line buffers, then tap by tap.
+
+    Parameters
+    ----------
+    positions : stream interface
+        Of ``activations_layout(spec.channels, len(planes))``.
+    planes : tuple of int
+        Weights of the bit planes.
+
+    Returns
+    -------
+    stream interface
+        Of ``activations_layout(taps * channels, len(planes), sum_range, masked=...)``, masked if
+        ``bipolar`` and windows reach beyond the border.
+    """
+    taps, channels, masked = spec.taps, spec.channels, bipolar and spec.padded
+    bits = Value.cast(positions.payload)
+    added = sum_range is not None and not bipolar
+    total = _total(m, bits, channels, planes) if added else Signal(0)
+    window = library.place(
+        m,
+        "window",
+        Window,
+        len(bits) + len(total),
+        image=spec.image,
+        kernel=spec.kernel,
+        stride=spec.stride,
+        padding=spec.padding,
+    )
+    layout = activations_layout(taps * channels, len(planes), sum_range, masked=masked)
+    vectors = stream.Signature(layout).create(path=("vectors",))
+    m.d.comb += [
+        window.i.payload.eq(Cat(bits, total)),
+        window.i.valid.eq(positions.valid),
+        positions.ready.eq(window.i.ready),
+        vectors.valid.eq(window.o.valid),
+        window.o.ready.eq(vectors.ready),
+    ]
+    under = [window.o.payload.bits.word_select(t, len(bits) + len(total)) for t in range(taps)]
+    on = window.o.payload.on
+    m.d.comb += vectors.p.bits.eq(
+        Cat(
+            under[t][p * channels + c]
+            for p in range(len(planes))
+            for c in range(channels)
+            for t in range(taps)
+        )
+    )
+    if masked:
+        m.d.comb += vectors.p.on.eq(Cat(on for _ in range(channels)))
+    if added:
+        sums = [tap[len(bits) :] for tap in under]
+        if total.shape().signed:
+            sums = [value.as_signed() for value in sums]
+        m.d.comb += vectors.p.sum.eq(add_up(sums))
+    elif sum_range is not None:
+        m.d.comb += vectors.p.sum.eq(channels * popcount(on))
+    return vectors
+
+
+def _total(m: Module, bits: Value, channels: int, planes: tuple[int, ...]) -> Signal:
+    """Sum of the values of a position."""
+    values: list[Value] = []
+    for c in range(channels):
+        value = Cat(bits[p * channels + c] for p in range(len(planes)))
+        values.append(value.as_signed() if planes[-1] < 0 else value)
+    low = channels * min(0, planes[-1])
+    high = channels * sum(plane for plane in planes if plane > 0)
+    total = Signal(range_shape((low, high)))
+    m.d.comb += total.eq(add_up(values))
+    return total
