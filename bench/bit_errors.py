@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.actions import mnist_mlp
+from binohm.gen.actions import train
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.network import Network
 from binohm.gen.training.recipe import Recipe
@@ -46,7 +46,7 @@ def trained(error_rate: float) -> Network:
     torch.set_num_threads(1)
     recipe = Recipe.mnist_mlp(WIDTH, LAYERS, epochs=EPOCHS, error_rate=error_rate)
     with tempfile.TemporaryDirectory() as place:
-        return mnist_mlp(recipe, Path(place) / "network.npz")[1]
+        return train("mnist-mlp", recipe, Path(place) / "network.npz")[1]
 
 
 def flipped(network: Network, rate: float, rng: np.random.Generator) -> Network:

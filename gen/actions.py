@@ -48,7 +48,7 @@ from binohm.sim.fetch import places
 from binohm.sim.tools import SIMULATORS
 
 __all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
-__all__ += ["check_macro", "mnist_mlp"]
+__all__ += ["TRAINED_ON", "check_macro", "train"]
 
 PICTURES = 8
 """Images that the bench in tb/ shows."""
@@ -286,10 +286,17 @@ def report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return facts, results
 
 
-def mnist_mlp(recipe: Recipe, output: Path, *, qonnx: bool = False) -> tuple[Trained, Network]:
-    """Train on MNIST and write the network, as an .npz or as QONNX.
+TRAINED_ON = {"mnist-mlp": "mnist", "mnist-cnn": "mnist", "cifar10-vgg": "cifar10"}
+"""Data set of each recipe."""
 
-    Checkpoints are in the user's cache, so what was trained once is there at once.
+
+def train(
+    name: str, recipe: Recipe, output: Path, *, log: Path | None = None, qonnx: bool = False
+) -> tuple[Trained, Network]:
+    """Train by the recipe of that name and write the network, as an .npz or as QONNX.
+
+    Checkpoints are in the user's cache, so what was trained once is there at once. ``log`` gets a
+    line of CSV for each epoch.
     """
     try:
         from binohm.gen.training.fit import fit
@@ -301,13 +308,14 @@ def mnist_mlp(recipe: Recipe, output: Path, *, qonnx: bool = False) -> tuple[Tra
         ) from error
     if qonnx:
         check_qonnx(recipe)
-    with bar("load mnist") as shown:
+    data = TRAINED_ON[name]
+    with bar(f"load {data}") as shown:
         images, labels = load_data(
-            "mnist", split="train", progress=lambda _, done, size: shown(done, size)
+            data, split="train", progress=lambda _, done, size: shown(done, size)
         )
-    with bar("train mnist-mlp, epochs") as shown:
-        trained = fit(recipe, images, labels, places()[-1] / "training", shown)
-    network = fold(trained, "mnist_mlp", images.shape[1:])
+    with bar(f"train {name}, batches") as shown:
+        trained = fit(recipe, images, labels, places()[-1] / "training", shown, log)
+    network = fold(trained, name.replace("-", "_"), images.shape[1:])
     if qonnx:
         write_qonnx(trained, output)
     else:

@@ -15,6 +15,7 @@ from binohm.gen.errors import ConfigError
 
 if TYPE_CHECKING:
     from binohm.gen.network import Network
+    from binohm.gen.training.recipe import Recipe
 
 __all__ = ["app", "train"]
 
@@ -392,39 +393,97 @@ def digits(
     _show_network(network, output, as_json=as_json)
 
 
+Trains = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="The network, an .npz, or an .onnx (QONNX); its log, a .csv, beside."
+    ),
+]
+Width = Annotated[float, typer.Option(help="Of all layers but the last.")]
+PixelBits = Annotated[
+    int, typer.Option(help="Of the input, 1 to 8; each is a read of the first layer.")
+]
+Split = Annotated[
+    int, typer.Option(metavar="ROWS", help="Groups of at most so many inputs; 0 splits none.")
+]
+ErrorRate = Annotated[float, typer.Option(help="Chance of a weight to be flipped while training.")]
+Epochs = Annotated[int, typer.Option(help="Over all training images.")]
+Seed = Annotated[int, typer.Option(help="Of first weights, order and errors.")]
+
+
 @train.command("mnist-mlp", epilog="Example: binohm train mnist-mlp --width 0.25 -o mlp.npz")
 def mnist_mlp(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The network, an .npz, or an .onnx (QONNX).")
-    ],
-    width: Annotated[float, typer.Option(help="Of hidden layers, of 2048.")] = 1.0,
-    layers: Annotated[int, typer.Option(help="Hidden ones.")] = 3,
-    pixel_bits: Annotated[
-        int, typer.Option(help="Of the input, 1 to 8; each is a read of the first layer.")
-    ] = 8,
-    split: Annotated[
-        int, typer.Option(metavar="ROWS", help="Groups of at most so many inputs; 0 splits none.")
-    ] = 0,
-    error_rate: Annotated[
-        float, typer.Option(help="Chance of a weight to be flipped while training.")
-    ] = 0.0,
-    epochs: Annotated[int, typer.Option(help="Over all training images.")] = 30,
-    seed: Annotated[int, typer.Option(help="Of first weights, order and errors.")] = 0,
+    output: Trains,
+    width: Width = 1.0,
+    layers: Annotated[int, typer.Option(help="Hidden ones, of 2048 times the width.")] = 3,
+    pixel_bits: PixelBits = 8,
+    split: Split = 0,
+    error_rate: ErrorRate = 0.0,
+    epochs: Epochs = 30,
+    seed: Seed = 0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train a fully connected network on MNIST, by PyTorch; a break costs one epoch at most."""
-    from binohm.gen import actions
-    from binohm.gen.console import note
-    from binohm.gen.output import replacing
     from binohm.gen.training.recipe import Recipe
 
     recipe = Recipe.mnist_mlp(
         width, layers, pixel_bits=pixel_bits, split=split, error_rate=error_rate,
         epochs=epochs, seed=seed,
     )  # fmt: skip
+    _train("mnist-mlp", recipe, output, force=force, as_json=as_json)
+
+
+@train.command("mnist-cnn", epilog="Example: binohm train mnist-cnn --split 128 -o cnn.npz")
+def mnist_cnn(
+    output: Trains,
+    width: Width = 1.0,
+    pixel_bits: PixelBits = 8,
+    split: Split = 0,
+    error_rate: ErrorRate = 0.0,
+    epochs: Epochs = 20,
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train a small convolutional network on MNIST: channels 32, 32, 64, 64, then 512 and 10."""
+    from binohm.gen.training.recipe import Recipe
+
+    recipe = Recipe.mnist_cnn(
+        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, epochs=epochs, seed=seed
+    )
+    _train("mnist-cnn", recipe, output, force=force, as_json=as_json)
+
+
+@train.command("cifar10-vgg", epilog="Example: binohm train cifar10-vgg --width 0.25 -o vgg.npz")
+def cifar10_vgg(
+    output: Trains,
+    width: Width = 1.0,
+    pixel_bits: PixelBits = 8,
+    split: Split = 0,
+    error_rate: ErrorRate = 0.0,
+    epochs: Epochs = 60,
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train on CIFAR-10: channels 128, 128, 256, 256, 512, 512, then 1024, 1024 and 10."""
+    from binohm.gen.training.recipe import Recipe
+
+    recipe = Recipe.cifar10_vgg(
+        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, epochs=epochs, seed=seed
+    )
+    _train("cifar10-vgg", recipe, output, force=force, as_json=as_json)
+
+
+def _train(name: str, recipe: "Recipe", output: Path, *, force: bool, as_json: bool) -> None:
+    from binohm.gen import actions
+    from binohm.gen.console import note
+    from binohm.gen.output import replacing
+
+    qonnx, log = output.suffix == ".onnx", output.with_suffix(".csv")
     with replacing(output, force=force) as path:
-        trained, network = actions.mnist_mlp(recipe, path, qonnx=output.suffix == ".onnx")
+        trained, network = actions.train(name, recipe, path, log=log, qonnx=qonnx)
     note(f"epoch {trained.epoch}: {100 * trained.validation:.2f} % of the images held out")
     facts = {"epoch": trained.epoch, "validation": trained.validation, "history": trained.history}
     _show_network(network, output, as_json=as_json, more=facts)

@@ -24,20 +24,17 @@ def made_up(recipe: Recipe, seed: int = 0) -> Trained:
     """Layers of random weights and normalisations, some of them falling or constant."""
     rng = np.random.default_rng(seed)
     layers = []
-    for index, (inputs, outputs) in enumerate(
-        zip(recipe.sizes[:-1], recipe.sizes[1:], strict=True)
-    ):
-        bounds = recipe.bounds(index)
-        shape = (len(bounds) - 1, outputs)
+    for index, like in enumerate(recipe.layers):
+        shape = (len(like.bounds) - 1, like.outputs)
         gamma = rng.normal(size=shape).astype(np.float32)
         gamma[0, 0] = 0
         rest = [rng.normal(size=shape).astype(np.float32) for _ in range(2)]
         variance = rng.uniform(0.5, 4, shape).astype(np.float32)
-        last = index == len(recipe.sizes) - 2
-        weights = rng.choice(np.array([-1, 1], np.int8), (outputs, inputs))
+        last = index == len(recipe.layers) - 1
+        weights = rng.choice(np.array([-1, 1], np.int8), (like.outputs, like.inputs))
         norm = None if last else Norm(gamma, rest[0], rest[1], variance)
-        layers.append(TrainedLayer(weights, bounds, norm))
-    return Trained(recipe, tuple(layers), 1, 0.5, ((1.0, 0.5),))
+        layers.append(TrainedLayer(weights, like.bounds, norm))
+    return Trained(recipe, tuple(layers), 1, 0.5, ((1.0, 0.5, 0.5),))
 
 
 def pixels(count: int) -> np.ndarray:
@@ -70,10 +67,10 @@ def test_the_qonnx_package_executes_the_file_alike(tmp_path: Path, bits: int) ->
 def test_split_layers_are_folded_group_by_group() -> None:
     """The formula of training in float64, with a vote; on sums of integers no rounding decides."""
     recipe = Recipe((12, 10, 7, 4), pixel_bits=1, split=3)
-    assert [recipe.bounds(k) for k in range(3)] == [(0, 12), (0, 2, 5, 7, 10), (0, 7)]
+    assert [layer.bounds for layer in recipe.layers] == [(0, 12), (0, 2, 4, 6, 8, 10), (0, 7)]
     trained = made_up(recipe, 5)
     network = fold(trained, "split", SHAPE)
-    assert [layer.groups for layer in network.layers] == [1, 4, 1]
+    assert [layer.groups for layer in network.layers] == [1, 5, 1]
     x = network.input.table[pixels(50).reshape(50, -1)].astype(np.float64)
     for layer in trained.layers:
         if layer.norm is None:
@@ -95,7 +92,7 @@ def test_a_split_network_is_not_written_as_qonnx(tmp_path: Path) -> None:
     trained = made_up(Recipe((12, 9, 9, 4), split=3))
     for refused in (
         lambda: write_qonnx(trained, tmp_path / "x.onnx"),
-        lambda: actions.mnist_mlp(trained.recipe, tmp_path / "x.onnx", qonnx=True),
+        lambda: actions.train("mnist-mlp", trained.recipe, tmp_path / "x.onnx", qonnx=True),
     ):
         with pytest.raises(ConfigError, match=message):
             refused()
@@ -113,7 +110,11 @@ def test_the_recipe_of_mnist() -> None:
     assert Recipe.mnist_mlp(1, 3).sizes == (784, 2048, 2048, 2048, 10)
     recipe = Recipe.mnist_mlp(0.25, 2, split=128)
     assert recipe.sizes == (784, 512, 512, 10)
-    assert [recipe.bounds(k) for k in range(3)] == [(0, 784), (0, 128, 256, 384, 512), (0, 512)]
+    assert [layer.bounds for layer in recipe.layers] == [
+        (0, 784),
+        (0, 128, 256, 384, 512),
+        (0, 512),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_without_pytorch_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         r"^training takes PyTorch, which is missing: pip install '\.\[train\]' in the repository$"
     )
     with pytest.raises(ToolError, match=message):
-        actions.mnist_mlp(Recipe((784, 10)), tmp_path / "x.npz")
+        actions.train("mnist-mlp", Recipe((784, 10)), tmp_path / "x.npz")
 
 
 def test_falling_and_constant_outputs_occur() -> None:

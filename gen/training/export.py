@@ -16,8 +16,17 @@ from onnx import TensorProto, helper, numpy_helper
 from binohm.gen.errors import ConfigError
 from binohm.gen.importer.exact import square_root
 from binohm.gen.importer.fold import threshold
-from binohm.gen.network import Dense, Input, Network, Scores
-from binohm.gen.training.recipe import EPSILON, Norm, Recipe, Trained, TrainedLayer
+from binohm.gen.network import Conv, Dense, Input, Network, Pool, Scores
+from binohm.gen.training.recipe import (
+    EPSILON,
+    KERNEL,
+    POOL,
+    Norm,
+    Recipe,
+    Shape,
+    Trained,
+    TrainedLayer,
+)
 
 __all__ = ["check_qonnx", "fold", "write_qonnx"]
 
@@ -41,15 +50,36 @@ def fold(trained: Trained, name: str, shape: tuple[int, ...]) -> Network:
     source = Input(shape, table, recipe.pixel_bits == 1)
     unit = Fraction(1) if source.bipolar else Fraction(1, (1 << recipe.pixel_bits) - 1)
     layers: list[Dense | Scores] = []
-    for index, layer in enumerate(trained.layers):
-        label = f"fc{index + 1}"
+    for index, (shape, layer) in enumerate(zip(recipe.layers, trained.layers, strict=True)):
+        label = recipe.label(index)
         if layer.norm is None:
             layers.append(Scores(label, layer.weights))
             continue
         values = table if index == 0 else np.array([-1, 1])
+        if shape.image and not source.bipolar:
+            values = np.append(values, 0)  # beyond the border
         theta, flip = _thresholds(layer, layer.norm, unit if index == 0 else Fraction(1), values)
-        layers.append(Dense(label, layer.weights, theta, flip, layer.bounds))
+        layers.append(_hidden(label, shape, layer, theta, flip))
     return Network(name, source, tuple(layers))
+
+
+def _hidden(
+    name: str,
+    shape: Shape,
+    layer: TrainedLayer,
+    theta: NDArray[np.int64],
+    flip: NDArray[np.bool_],
+) -> Dense:
+    if not shape.image:
+        return Dense(name, layer.weights, theta, flip, layer.bounds)
+    rows, columns, channels = shape.image
+    return Conv(
+        name, layer.weights, theta, flip, layer.bounds,
+        image=(rows, columns, channels),
+        kernel=(KERNEL, KERNEL),
+        padding=(KERNEL // 2, KERNEL // 2),
+        pool=Pool((POOL, POOL), (POOL, POOL), "sums") if shape.pool else None,
+    )  # fmt: skip
 
 
 def _table(recipe: Recipe) -> NDArray[np.int64]:
@@ -112,33 +142,45 @@ class _Graph:
 
 def check_qonnx(recipe: Recipe) -> None:
     """Raise ConfigError if layers are split: `binohm import` reads no votes."""
-    if any(len(recipe.bounds(layer)) > 2 for layer in range(len(recipe.sizes) - 1)):
+    if any(len(layer.bounds) > 2 for layer in recipe.layers):
         raise ConfigError(
             f"split = {recipe.split}: a split network cannot be written as QONNX; write an .npz"
         )
 
 
 def write_qonnx(trained: Trained, path: Path) -> None:
-    """Write the network for other tools; the model takes ``pixel / 255`` of shape (1, pixels)."""
-    check_qonnx(trained.recipe)
+    """Write the network for other tools.
+
+    The model takes ``pixel / 255`` of shape (1, pixels), or (1, C, H, W) where it convolves.
+    """
+    recipe = trained.recipe
+    check_qonnx(recipe)
     graph = _Graph()
     one = graph.constant("one", 1.0)
-    x = _quantised_input(graph, trained.recipe, one)
-    for index, layer in enumerate(trained.layers):
-        name = f"fc{index + 1}"
-        weights = graph.constant(f"{name}_weights", layer.weights.T)
-        weights = graph.quantised("BipolarQuant", f"{name}_binary", weights, one)
-        x = graph.node("MatMul", f"{name}_sums", x, weights)
+    x, image = _quantised_input(graph, recipe, one), recipe.image
+    for index, (shape, layer) in enumerate(zip(recipe.layers, trained.layers, strict=True)):
+        name, weights = recipe.label(index), layer.weights
+        if shape.image:
+            x = _convolution(graph, name, weights, shape, x, one)
+            image = shape.result
+        else:
+            if image:
+                x = graph.node("Flatten", "flat", x, axis=1)
+                weights = weights.reshape(-1, *image).transpose(0, 3, 1, 2).reshape(weights.shape)
+                image = ()
+            constant = graph.constant(f"{name}_weights", weights.T)
+            constant = graph.quantised("BipolarQuant", f"{name}_binary", constant, one)
+            x = graph.node("MatMul", f"{name}_sums", x, constant)
         if layer.norm is not None:
             n = layer.norm
             pairs = {"gamma": n.gamma, "beta": n.beta, "mean": n.mean, "variance": n.variance}
             parameters = [graph.constant(f"{name}_{key}", v[0]) for key, v in pairs.items()]
             x = graph.node("BatchNormalization", f"{name}_norm", x, *parameters, epsilon=EPSILON)
             x = graph.quantised("BipolarQuant", f"{name}_bits", x, one)
-    sizes = trained.recipe.sizes
+    rows = recipe.image[2:] + recipe.image[:2] if recipe.image else recipe.sizes[:1]
     ends = [
-        helper.make_tensor_value_info(label, TensorProto.FLOAT, [1, size])
-        for label, size in (("pixels", sizes[0]), (x, sizes[-1]))
+        helper.make_tensor_value_info(label, TensorProto.FLOAT, [1, *sizes])
+        for label, sizes in (("pixels", rows), (x, recipe.sizes[-1:]))
     ]
     made = helper.make_graph(graph.nodes, path.stem, ends[:1], ends[1:], graph.tensors)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX, 1)]
@@ -146,6 +188,19 @@ def write_qonnx(trained: Trained, path: Path) -> None:
         made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="binohm"
     )
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _convolution(
+    graph: _Graph, name: str, weights: NDArray[np.int8], shape: Shape, x: str, one: str
+) -> str:
+    kernels = weights.reshape(len(weights), -1, KERNEL, KERNEL)
+    constant = graph.constant(f"{name}_weights", kernels)
+    constant = graph.quantised("BipolarQuant", f"{name}_binary", constant, one)
+    pads = [KERNEL // 2] * 4
+    x = graph.node("Conv", f"{name}_sums", x, constant, kernel_shape=[KERNEL] * 2, pads=pads)
+    if shape.pool:
+        x = graph.node("MaxPool", f"{name}_most", x, kernel_shape=[POOL] * 2, strides=[POOL] * 2)
+    return x
 
 
 def _quantised_input(graph: _Graph, recipe: Recipe, one: str) -> str:

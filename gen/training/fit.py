@@ -5,7 +5,7 @@ After every epoch the whole state goes to one file; the same recipe on the same 
 from there, and gives what it would have given without a break. A test set has no part in it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.functional import cross_entropy
 
 from binohm.gen.output import replacing
-from binohm.gen.training.model import Mlp
+from binohm.gen.training.model import Model
 from binohm.gen.training.recipe import Recipe, Trained
 
 __all__ = ["fit", "levels"]
@@ -24,17 +25,39 @@ __all__ = ["fit", "levels"]
 HELD_OUT = 12
 """One of so many images is held out."""
 
-EVALUATE = 1000
+EVALUATE = 200
 """Images of a batch that is not learned from."""
+
+SHIFT = 4
+"""Most pixels that an image is moved by."""
 
 
 def levels(pixels: Tensor, bits: int) -> Tensor:
-    """What the network is given for pixel bytes: 0 to 1 in ``2^bits`` steps, or -1 and +1."""
+    """What the network is given for pixel bytes: 0 to ``2^bits - 1``, or -1 and +1; in float32."""
+    if bits == 8:
+        return pixels.float()
     x = pixels.float() / 255
     if bits == 1:
         return torch.where(x >= 0.5, 1.0, -1.0)
-    top = (1 << bits) - 1
-    return torch.round(x * top) / top
+    return torch.round(x * ((1 << bits) - 1))
+
+
+def augmented(images: Tensor) -> Tensor:
+    """Each (H, W, C) of the batch moved by up to 4 pixels over zeros, and mirrored or not."""
+    count, rows, columns = images.shape[:3]
+    down, right = (torch.randint(2 * SHIFT + 1, (count, 1, 1)) for _ in range(2))
+    y, x = torch.arange(rows)[:, None] + down, torch.arange(columns) + right
+    mirrored = torch.rand(count, 1, 1) < 0.5
+    x = torch.where(mirrored, x.flip(2), x)
+    around = functional.pad(images, (0, 0, SHIFT, SHIFT, SHIFT, SHIFT))
+    at = (index.to(images.device) for index in (torch.arange(count)[:, None, None], y, x))
+    return around[tuple(at)]
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    """Of sums in training: bfloat16 where the processor multiplies matrices of it."""
+    fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()  # type: ignore[attr-defined]
+    return torch.bfloat16 if fast else torch.float32
 
 
 class _Session:
@@ -44,45 +67,58 @@ class _Session:
         self, recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.int64]
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = _precision(self.device)
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        pixels = torch.from_numpy(images.reshape(len(images), -1).copy())
-        self.x = levels(pixels, recipe.pixel_bits).to(self.device)
+        shape = recipe.image or (recipe.sizes[0],)
+        self.x = torch.from_numpy(images.reshape(-1, *shape).copy()).to(self.device)
         self.y = torch.from_numpy(labels).to(self.device)
         self.learned = len(labels) - len(labels) // HELD_OUT
-        self.model = Mlp(recipe).to(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), recipe.rate)
-        steps = recipe.epochs * (self.learned // recipe.batch)
+        self.model = Model(recipe).to(self.device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), recipe.rate, fused=True)
+        self.batches = self.learned // recipe.batch
+        steps = recipe.epochs * self.batches
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
-        self.history: list[tuple[float, float]] = []
+        self.history: list[tuple[float, float, float]] = []
         self.best = self.model.state_dict()
 
-    def epoch(self) -> None:
+    def epoch(self, progress: Callable[[int, int], Any] | None = None) -> None:
         """Learn from all images once, in a new order."""
-        order = torch.randperm(self.learned).to(self.device)
+        recipe = self.recipe
+        order = torch.randperm(self.learned)[: self.batches * recipe.batch].to(self.device)
         self.model.train()
-        total = torch.zeros((), device=self.device)
-        batches = order[: self.learned // self.recipe.batch * self.recipe.batch]
-        for chosen in batches.split(self.recipe.batch):
+        total, right = torch.zeros(2, device=self.device)
+        before = len(self.history) * self.batches
+        for done, chosen in enumerate(order.split(recipe.batch)):
+            if progress is not None:
+                progress(before + done, recipe.epochs * self.batches)
+            pixels, labels = self.x[chosen], self.y[chosen]
+            x = self.inputs(augmented(pixels) if recipe.augment else pixels)
+            scores = self.model(x.to(self.precision))
+            loss = cross_entropy(scores, labels)
             self.optimizer.zero_grad()
-            loss = cross_entropy(self.model(self.x[chosen]), self.y[chosen])
             loss.backward()
             self.optimizer.step()
             self.model.clip()
             self.schedule.step()
             total += loss.detach()
-        self._judge(float(total) * self.recipe.batch / len(batches))
+            right += (scores.argmax(1) == labels).sum()
+        self._judge(float(total) / self.batches, float(right) / len(order))
 
-    def _judge(self, loss: float) -> None:
+    def inputs(self, pixels: Tensor) -> Tensor:
+        """What the network is given for images as they are stored."""
+        return levels(pixels, self.recipe.pixel_bits)
+
+    def _judge(self, loss: float, learned: float) -> None:
         """Accuracy on the images held out, with errors if there are any; the best state is kept."""
         self.model.eval()
         with torch.no_grad():
             held = self.x[self.learned :].split(EVALUATE)
-            found = torch.cat([self.model(part).argmax(1) for part in held])
+            found = torch.cat([self.model(self.inputs(part)).argmax(1) for part in held])
         accuracy = float((found == self.y[self.learned :]).float().mean())
-        if all(accuracy > before for _, before in self.history):
+        if all(accuracy > before for *_, before in self.history):
             self.best = {key: value.clone() for key, value in self.model.state_dict().items()}
-        self.history.append((loss, accuracy))
+        self.history.append((loss, learned, accuracy))
 
     def save(self, path: Path) -> None:
         """All of it, in a file that appears whole."""
@@ -107,7 +143,7 @@ class _Session:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.best = {key: value.to(self.device) for key, value in state["best"].items()}
-        self.history = [(loss, accuracy) for loss, accuracy in state["history"]]
+        self.history = [tuple(epoch) for epoch in state["history"]]
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"])
@@ -119,6 +155,7 @@ def fit(
     labels: NDArray[np.int64],
     checkpoints: Path,
     progress: Callable[[int, int], Any] | None = None,
+    log: Path | None = None,
 ) -> Trained:
     """Train, or continue to.
 
@@ -130,20 +167,31 @@ def fit(
     checkpoints : Path
         Folder; a recipe and its images have one file there.
     progress : callable, optional
-        Called with the epochs done and all of them.
+        Called before every batch with the batches done and all of them.
+    log : Path, optional
+        A CSV file, written anew after each epoch: loss and accuracies of all epochs so far.
     """
     path = checkpoints / f"{recipe.digest(images, labels)}.pt"
     session = _Session(recipe, images, labels)
     if path.is_file():
         session.load(path)
-    while (done := len(session.history)) < recipe.epochs:
-        if progress is not None:
-            progress(done, recipe.epochs)
-        session.epoch()
+    while len(session.history) < recipe.epochs:
+        session.epoch(progress)
         session.save(path)
+        _write(log, session.history)
+    _write(log, session.history)
     session.model.load_state_dict(session.best)
-    accuracies = [accuracy for _, accuracy in session.history]
+    accuracies = [accuracy for *_, accuracy in session.history]
     chosen = int(np.argmax(accuracies))
     return Trained(
         recipe, session.model.trained(), chosen + 1, accuracies[chosen], tuple(session.history)
     )
+
+
+def _write(log: Path | None, history: Sequence[tuple[float, float, float]]) -> None:
+    if log is None:
+        return
+    lines = [f"{n},{a:.6f},{b:.6f},{c:.6f}" for n, (a, b, c) in enumerate(history, 1)]
+    with replacing(log, force=True) as beside:
+        heads = "epoch,loss,train_accuracy,validation_accuracy"
+        beside.write_text("\n".join([heads, *lines, ""]), encoding="utf-8")
