@@ -249,7 +249,7 @@ def _softmax(call: Call) -> Value:
         raise ValueError("a softmax of something else than the scores; remove it")
     default = -1 if call.node.opset >= 13 else 1
     axis = axis_of(call.node.get("axis", default), len(x.shape))
-    if prod(x.shape[axis:]) != x.shape[-1]:
+    if prod(x.shape[axis:]) != max(x.shape[axis:]):
         raise ValueError(f"a softmax over axis {axis} of shape {x.shape}; use the class axis")
     return replace(x, ranked=True)
 
@@ -269,7 +269,7 @@ def _top(call: Call) -> Value:
 def _ranked(x: Value, axis: int) -> Signal:
     if not isinstance(x, Signal) or not isinstance(x.source, Sums):
         raise ValueError("an argmax of something else than the scores; remove it")
-    if axis_of(axis, len(x.shape)) != len(x.shape) - 1:
+    if prod(x.shape[axis_of(axis, len(x.shape)) + 1 :]) != 1:
         raise ValueError(f"an argmax over axis {axis} of shape {x.shape}; use the class axis")
     return replace(x, ranked=True)
 

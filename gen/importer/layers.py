@@ -90,10 +90,9 @@ def convolve(
             f"it takes {len(np.unique(lanes))} of the {source.count // (rows * columns)} channels "
             "before it, some twice or not at all; a convolution takes each once"
         )
-    if geometry.image[:2] == (1, 1):  # a fully connected layer written as a convolution
-        y = dense(
-            label, plane.at(np.ravel), weights.at(lambda index: index.reshape(-1, channels).T)
-        )
+    if geometry.whole and kernel == (1, 1):  # a fully connected layer written as a convolution
+        matrix = weights.at(lambda index: index.reshape(outputs, channels).T)
+        y = dense(label, plane.at(np.ravel), matrix)
         return y.at(lambda index: np.broadcast_to(index[:, None, None], (batch, outputs, 1, 1)))
     order = np.argsort(lanes)
     taps = kernel[0] * kernel[1]
