@@ -4,8 +4,9 @@ What they do is in :mod:`binohm.gen.actions`. All imports that take time, ``bino
 are inside the commands: ``binohm --help`` loads none of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -139,7 +140,9 @@ def init(
 
 @app.command("import", epilog="Example: binohm import TFC_1W1A.onnx -o tfc.npz")
 def import_(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="ONNX or QONNX.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="ONNX or QONNX; weights of Larq: .h5, .npz.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The network, an .npz.")],
     name: Annotated[
         str | None, typer.Option(help="Of the network. Without it, the file's.")
@@ -147,8 +150,14 @@ def import_(
     pixel_scale: Annotated[
         str, typer.Option(help="What the model is given for a pixel of 1: a fraction.")
     ] = "1/255",
+    pixel_offset: Annotated[
+        str, typer.Option(help="What it is given for a pixel of 0: a fraction.")
+    ] = "0",
     shape: Annotated[
         str | None, typer.Option(metavar="HxW", help="Of an image, if the model takes a vector.")
+    ] = None,
+    layers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the layers of the weights are.")
     ] = None,
     rounding: Annotated[
         bool, typer.Option("--rounding", help="Round scores that do not fold exactly.")
@@ -158,13 +167,20 @@ def import_(
 ) -> None:
     """Read a trained network and fold it to integers. Names what it cannot read, and the cure."""
     from binohm.gen.console import note
+    from binohm.gen.importer.larq import import_larq
     from binohm.gen.importer.qonnx import import_model
     from binohm.gen.output import replacing
 
     remarks: list[str] = []
+    read: Callable[..., Network] = import_model
+    if model.suffix in (".npz", ".h5", ".hdf5"):
+        read = partial(import_larq, description=layers)
+    elif layers is not None:
+        raise ConfigError(f"--layers {layers}: only for weights, an .npz or .h5, not {model}")
     with replacing(output, force=force) as path:
-        network = import_model(
-            model, name=name, pixel_scale=_fraction(pixel_scale), shape=_shape(shape),
+        network = read(
+            model, name=name, pixel_scale=_fraction(pixel_scale, "--pixel-scale"),
+            pixel_offset=_fraction(pixel_offset, "--pixel-offset"), shape=_shape(shape),
             rounding=rounding, remarks=remarks,
         )  # fmt: skip
         network.save(path)
@@ -407,6 +423,7 @@ Split = Annotated[
     int, typer.Option(metavar="ROWS", help="Groups of at most so many inputs; 0 splits none.")
 ]
 ErrorRate = Annotated[float, typer.Option(help="Chance of a weight to be flipped while training.")]
+Shift = Annotated[int, typer.Option(help="Most pixels an image is moved by while training.")]
 Epochs = Annotated[int, typer.Option(help="Over all training images.")]
 Seed = Annotated[int, typer.Option(help="Of first weights, order and errors.")]
 
@@ -419,6 +436,7 @@ def mnist_mlp(
     pixel_bits: PixelBits = 8,
     split: Split = 0,
     error_rate: ErrorRate = 0.0,
+    shift: Shift = 0,
     epochs: Epochs = 30,
     seed: Seed = 0,
     force: Force = False,
@@ -429,7 +447,7 @@ def mnist_mlp(
 
     recipe = Recipe.mnist_mlp(
         width, layers, pixel_bits=pixel_bits, split=split, error_rate=error_rate,
-        epochs=epochs, seed=seed,
+        shift=shift, epochs=epochs, seed=seed,
     )  # fmt: skip
     _train("mnist-mlp", recipe, output, force=force, as_json=as_json)
 
@@ -441,6 +459,7 @@ def mnist_cnn(
     pixel_bits: PixelBits = 8,
     split: Split = 0,
     error_rate: ErrorRate = 0.0,
+    shift: Shift = 0,
     epochs: Epochs = 20,
     seed: Seed = 0,
     force: Force = False,
@@ -450,8 +469,9 @@ def mnist_cnn(
     from binohm.gen.training.recipe import Recipe
 
     recipe = Recipe.mnist_cnn(
-        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, epochs=epochs, seed=seed
-    )
+        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, shift=shift,
+        epochs=epochs, seed=seed,
+    )  # fmt: skip
     _train("mnist-cnn", recipe, output, force=force, as_json=as_json)
 
 
@@ -462,17 +482,22 @@ def cifar10_vgg(
     pixel_bits: PixelBits = 8,
     split: Split = 0,
     error_rate: ErrorRate = 0.0,
+    shift: Shift = 4,
     epochs: Epochs = 60,
     seed: Seed = 0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Train on CIFAR-10: channels 128, 128, 256, 256, 512, 512, then 1024, 1024 and 10."""
+    """Train on CIFAR-10: channels 128, 128, 256, 256, 512, 512, then 1024, 1024 and 10.
+
+    Images are mirrored half of the times.
+    """
     from binohm.gen.training.recipe import Recipe
 
     recipe = Recipe.cifar10_vgg(
-        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, epochs=epochs, seed=seed
-    )
+        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, shift=shift,
+        epochs=epochs, seed=seed,
+    )  # fmt: skip
     _train("cifar10-vgg", recipe, output, force=force, as_json=as_json)
 
 
@@ -514,11 +539,11 @@ def _show_network(
         print(output)
 
 
-def _fraction(text: str) -> Fraction:
+def _fraction(text: str, option: str) -> Fraction:
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
-        raise ConfigError(f"--pixel-scale {text}: must be a fraction such as 1/255") from error
+        raise ConfigError(f"{option} {text}: must be a fraction such as 1/255") from error
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

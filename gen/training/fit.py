@@ -28,9 +28,6 @@ HELD_OUT = 12
 EVALUATE = 200
 """Images of a batch that is not learned from."""
 
-SHIFT = 4
-"""Most pixels that an image is moved by."""
-
 
 def levels(pixels: Tensor, bits: int) -> Tensor:
     """What the network is given for pixel bytes: 0 to ``2^bits - 1``, or -1 and +1; in float32."""
@@ -42,14 +39,14 @@ def levels(pixels: Tensor, bits: int) -> Tensor:
     return torch.round(x * ((1 << bits) - 1))
 
 
-def augmented(images: Tensor) -> Tensor:
-    """Each (H, W, C) of the batch moved by up to 4 pixels over zeros, and mirrored or not."""
+def augmented(images: Tensor, shift: int, mirror: bool) -> Tensor:
+    """Each (H, W, C) of the batch moved by up to ``shift`` pixels over zeros; half mirrored."""
     count, rows, columns = images.shape[:3]
-    down, right = (torch.randint(2 * SHIFT + 1, (count, 1, 1)) for _ in range(2))
+    down, right = (torch.randint(2 * shift + 1, (count, 1, 1)) for _ in range(2))
     y, x = torch.arange(rows)[:, None] + down, torch.arange(columns) + right
-    mirrored = torch.rand(count, 1, 1) < 0.5
-    x = torch.where(mirrored, x.flip(2), x)
-    around = functional.pad(images, (0, 0, SHIFT, SHIFT, SHIFT, SHIFT))
+    if mirror:
+        x = torch.where(torch.rand(count, 1, 1) < 0.5, x.flip(2), x)
+    around = functional.pad(images, (0, 0, shift, shift, shift, shift))
     at = (index.to(images.device) for index in (torch.arange(count)[:, None, None], y, x))
     return around[tuple(at)]
 
@@ -70,8 +67,8 @@ class _Session:
         self.precision = _precision(self.device)
         self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        shape = recipe.image or (recipe.sizes[0],)
-        self.x = torch.from_numpy(images.reshape(-1, *shape).copy()).to(self.device)
+        channels = () if images.ndim == 4 else (1,)
+        self.x = torch.from_numpy(images.reshape(*images.shape, *channels).copy()).to(self.device)
         self.y = torch.from_numpy(labels).to(self.device)
         self.learned = len(labels) - len(labels) // HELD_OUT
         self.model = Model(recipe).to(self.device)
@@ -93,7 +90,9 @@ class _Session:
             if progress is not None:
                 progress(before + done, recipe.epochs * self.batches)
             pixels, labels = self.x[chosen], self.y[chosen]
-            x = self.inputs(augmented(pixels) if recipe.augment else pixels)
+            if recipe.shift or recipe.mirror:
+                pixels = augmented(pixels, recipe.shift, recipe.mirror)
+            x = self.inputs(pixels)
             scores = self.model(x.to(self.precision))
             loss = cross_entropy(scores, labels)
             self.optimizer.zero_grad()
@@ -107,7 +106,8 @@ class _Session:
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """What the network is given for images as they are stored."""
-        return levels(pixels, self.recipe.pixel_bits)
+        x = levels(pixels, self.recipe.pixel_bits)
+        return x if self.recipe.image else x.flatten(1)
 
     def _judge(self, loss: float, learned: float) -> None:
         """Accuracy on the images held out, with errors if there are any; the best state is kept."""

@@ -24,6 +24,9 @@ __all__ = ["Model"]
 
 AREA = KERNEL**2
 
+TINY = 1e-30
+"""Makes zeros positive and changes nothing else that occurs."""
+
 FEW = 32
 """Up to so many channels, a split convolution is fastest as a whole one with zeros among its
 weights; above, one group at a time."""
@@ -57,7 +60,7 @@ class _Through(torch.autograd.Function):
 
 
 def _signs(x: Tensor) -> Tensor:
-    return x.sign().add_(0.5).sign_()  # where() takes several times as long
+    return x.add(TINY).sign_()  # where() takes several times as long
 
 
 class _Layer(nn.Module):

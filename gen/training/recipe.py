@@ -79,8 +79,10 @@ class Recipe:
         bits are joined by a majority (a tie gives +1); 0 splits none.
     error_rate : float
         Chance of each weight to be flipped, drawn anew for each batch of images.
-    augment : bool
-        Each image is moved by up to 4 pixels in each direction and mirrored half of the times.
+    shift : int
+        0 to 16. In training, each image is moved by up to so many pixels in each direction.
+    mirror : bool
+        In training, half of the images are mirrored.
     epochs, batch, seed : int
     rate : float
         Adam's, falling to 0 by a cosine.
@@ -92,7 +94,8 @@ class Recipe:
     pixel_bits: int = 8
     split: int = 0
     error_rate: float = 0.0
-    augment: bool = False
+    shift: int = 0
+    mirror: bool = False
     epochs: int = 30
     batch: int = 200
     rate: float = 0.005
@@ -103,6 +106,7 @@ class Recipe:
             "pixel_bits": (1, 8),
             "split": (0, 1 << 16),
             "error_rate": (0.0, 0.5),
+            "shift": (0, 16),
             "epochs": (1, 10_000),
             "batch": (2, 10_000),
             "seed": (0, (1 << 32) - 1),
@@ -132,7 +136,7 @@ class Recipe:
         All times ``width``, except the last.
         """
         channels = _scaled(width, 128, 128, 256, 256, 512, 512)
-        more = {"augment": True, "batch": 128, **more}
+        more = {"shift": 4, "mirror": True, "batch": 128, **more}
         return cls._cnn((32, 32, 3), channels, _scaled(width, 1024, 1024), more)
 
     @classmethod
