@@ -15,7 +15,7 @@ STDLIB = sys.stdlib_module_names
 
 MAY_IMPORT = {
     "hdl": {"amaranth", "binohm.hdl"},
-    "gen": {"amaranth", "jinja2", "numpy", "onnx", "pydantic", "rich", "torch",
+    "gen": {"amaranth", "h5py", "jinja2", "numpy", "onnx", "pydantic", "rich", "torch",
             "typer", "binohm.gen", "binohm.hdl"},
     "sim": {"cocotb", "cocotb_tools", "find_libpython", "numpy", "binohm.sim",
             "binohm.gen.network", "binohm.gen.plan", "binohm.gen.errors"},
@@ -35,6 +35,7 @@ ONLY = {
     "binohm.gen.actions": {COMMANDS},
     "binohm.sim": {COMMANDS, ACTIONS},
     "typer": {"gen/__main__.py", COMMANDS},
+    "h5py": {"gen/importer/keras.py"},
     "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
     "torch": {"gen/training/fit.py", "gen/training/model.py"},
     "binohm.gen.training.model": {"gen/training/fit.py"},

@@ -30,7 +30,7 @@ from binohm.gen.importer.layers import dense
 from binohm.gen.importer.moves import Call, Rule, axis_of
 from binohm.gen.importer.signals import Signal, Step, Sums, Value, affine, apply, sign_of
 
-__all__ = ["ARITHMETIC"]
+__all__ = ["ARITHMETIC", "normalised"]
 
 ONE, ZERO = Exact.full((), 1), Exact.full((), 0)
 MINUS = Exact.full((), -1)
@@ -171,17 +171,30 @@ def _normalise(call: Call) -> Value:
         raise ValueError("batch normalisation in training mode; export the model in eval mode")
     x = call.value(0)
     gamma, beta, mean, variance = (call.constant(k) for k in (1, 2, 3, 4))
-    if len(x.shape) < 2 or any(p.shape != x.shape[1:2] for p in (gamma, beta, mean, variance)):
+    return normalised(x, gamma, beta, mean, variance, call.real("epsilon", 1e-5), 1)
+
+
+def normalised(
+    x: Value,
+    gamma: Exact,
+    beta: Exact,
+    mean: Exact,
+    variance: Exact,
+    epsilon: Fraction,
+    axis: int,
+) -> Value:
+    """Batch normalisation with one number of each kind for each channel, which are on ``axis``."""
+    size = x.shape[axis : axis + 1]
+    if len(x.shape) < 2 or any(p.shape != size for p in (gamma, beta, mean, variance)):
         raise ValueError(
             f"parameters of shapes {gamma.shape}, {beta.shape}, {mean.shape}, {variance.shape} "
             f"for an input of shape {x.shape}; one number for each channel is needed"
         )
-    epsilon = call.real("epsilon", 1e-5)
     if any(sign(v + epsilon) <= 0 for v in variance.used()):
         raise ValueError("a variance plus epsilon is not positive; train the model again")
     scale = combine(lambda g, v: g / square_root(v + epsilon), gamma, variance)
     offset = combine(lambda b, m, s: b - m * s, beta, mean, scale)
-    shape = (-1, *[1] * (len(x.shape) - 2))
+    shape = (-1, *[1] * (len(x.shape) - axis - 1))
     scale, offset = (tensor.at(lambda index: index.reshape(shape)) for tensor in (scale, offset))
     return affine(x, scale, offset)
 

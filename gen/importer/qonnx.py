@@ -21,7 +21,8 @@ last layer                an affine function of each score, ``Softmax``, ``LogSo
 everywhere                reshapes, transposes, chains of shapes; constants are folded
 ========================  ==========================================================================
 
-Truth is exact real arithmetic on the parameters as stored and on pixels ``p * pixel_scale``. A
+Truth is exact real arithmetic on the parameters as stored and on pixels ``p * pixel_scale +
+pixel_offset``. A
 float32 executor rounds after every operator: it may decide otherwise where the exact value lies
 within its rounding error of a threshold, or of the score of another class, and such differences
 are its errors. At a tie, zero exactly, the bit is +1 and the lowest class wins here; an executor
@@ -70,6 +71,7 @@ def import_model(
     *,
     name: str | None = None,
     pixel_scale: Fraction = Fraction(1, 255),
+    pixel_offset: Fraction = Fraction(0),
     shape: tuple[int, ...] | None = None,
     rounding: bool = False,
     remarks: list[str] | None = None,
@@ -81,8 +83,9 @@ def import_model(
     path : Path
     name : str, optional
         Of the network; without it, the file's, in lower case.
-    pixel_scale : Fraction
-        What the model is given for a pixel of 1. Not 0; ignored if its input has an integer type.
+    pixel_scale, pixel_offset : Fraction
+        The model is given ``pixel * pixel_scale + pixel_offset``. The scale is not 0; both are
+        ignored if its input has an integer type.
     shape : tuple of int, optional
         Shape of a stored image, where the model takes a flat vector.
     rounding : bool
@@ -105,7 +108,7 @@ def import_model(
         pixels,
         element,
         Exact.full(element.shape, scale),
-        Exact.full(element.shape, 0),
+        Exact.full(element.shape, 0 if graph.integer else Fraction(pixel_offset)),
     )
     result = _evaluate(graph, image)
     if not isinstance(result, Signal):
