@@ -351,8 +351,8 @@ def _check_pool(layer: Dense | Scores, readout: Readout) -> None:
     pooled = isinstance(layer, Conv) and layer.pool is not None and layer.pool.of == "sums"
     if pooled and layer.groups > 1 and readout != "sa":
         raise ConfigError(
-            f"layer {layer.name}: a pool of the sums of {layer.groups} groups takes the bits of sense "
-            f"amplifiers; set layers.{layer.name}.readout = sa, or pool the signs"
+            f"layer {layer.name}: a pool of the sums of {layer.groups} groups takes the bits of "
+            f"sense amplifiers; set layers.{layer.name}.readout = sa, or pool the signs"
         )
 
 

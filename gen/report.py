@@ -137,7 +137,7 @@ def _layer(plan: Plan, layer: LayerPlan, predicted: Prediction) -> dict[str, Any
     own = (image for image in plan.images if image.layer == layer.name)
     return {
         "name": layer.name,
-        "kind": "scores" if layer.scores else "dense",
+        "kind": "scores" if layer.scores else "conv" if layer.sweep else "dense",
         "inputs": layer.inputs,
         "outputs": layer.outputs,
         "groups": layer.groups,
@@ -152,6 +152,7 @@ def _layer(plan: Plan, layer: LayerPlan, predicted: Prediction) -> dict[str, Any
         "cells_idle": cells - used,
         "utilisation": _share(used, cells),
         "devices": cells * DEVICES[array.cell],
+        **({"windows": layer.windows, "sweep": asdict(layer.sweep)} if layer.sweep else {}),
         "activations": predicted.activations[layer.name],
         "interval": predicted.alone[layer.name],
         "rom_bits": sum(image.depth * image.width for image in own if image.kind != "cells"),
@@ -210,7 +211,7 @@ def _programming(plan: Plan) -> dict[str, int]:
 
 
 def _rom_bits(plan: Plan) -> dict[str, int]:
-    kinds = ("cells", "reference", "flip", "threshold", "affine", "table")
+    kinds = ("cells", "reference", "flip", "threshold", "pool", "affine", "table")
     bits = dict.fromkeys(kinds, 0)
     for image in plan.images:
         bits[image.kind] += image.depth * image.width

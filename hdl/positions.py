@@ -72,15 +72,12 @@ class Positions(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
 
-        # Fewer bytes than a position are left when a word is taken.
+        # Fewer bytes than a position are left when a word is taken, and none of another image.
         held = Signal(8 * (self.channels - 1 + self.input_bytes), reset_less=True)
         have = Signal(range(self.channels + self.input_bytes))
         moved = Signal()
         came = Signal()
         _, last, _ = walk(m, self.positions, moved, name="position")
-        words = -(-self.positions * self.channels // self.input_bytes)
-        _, last_word, _ = walk(m, words, came, name="word")
-        whole = Signal()  # the last word of the image has come
         left = Signal.like(have)
         rest = Signal.like(held)
         m.d.comb += [
@@ -88,7 +85,7 @@ class Positions(wiring.Component):
             moved.eq(self.o.valid & self.o.ready),
             left.eq(Mux(moved, Mux(last, 0, have - self.channels), have)),
             rest.eq(Mux(moved, held >> 8 * self.channels, held)),
-            self.i.ready.eq((left < self.channels) & (~whole | (moved & last))),
+            self.i.ready.eq(left < self.channels),
             came.eq(self.i.valid & self.i.ready),
         ]
         # A byte of the word lands above those that are left.
@@ -103,10 +100,6 @@ class Positions(wiring.Component):
             m.d.sync += [held.eq(landed), have.eq(left + self.input_bytes)]
         with m.Else():
             m.d.sync += [held.eq(rest), have.eq(left)]
-        with m.If(came):
-            m.d.sync += whole.eq(last_word)
-        with m.Elif(moved & last):
-            m.d.sync += whole.eq(0)
 
         values = [pixel_value(m, self, k, held[8 * k : 8 * (k + 1)]) for k in range(self.channels)]
         m.d.comb += self.o.p.bits.eq(Cat(value[p] for p in range(self.bits) for value in values))

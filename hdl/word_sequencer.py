@@ -21,7 +21,8 @@ class WordSequencer(wiring.Component):
     for each step, for each read, for each bit plane; the row is ``step * reads + read``.
 
     A bit is compared with its weight if ``bipolar``; then exactly the columns that have an input
-    are enabled, less those whose element is absent. Otherwise a bit 1 asks whether the weight is +1, and a bit 0 disables its column.
+    are enabled, less those whose element is absent. Otherwise a bit 1 asks whether the weight is
+    +1, and a bit 0 disables its column.
 
     Latency is 0 cycles: requests are offered while the image waits at the input, which is accepted
     with its last request. Throughput is 1 request per cycle.

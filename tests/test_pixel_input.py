@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amaranth.hdl import Instance, Module
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from framed import FrameStream
 from plans import plan_of
 
 from binohm.gen.macro_views import render_table
@@ -17,52 +15,6 @@ from binohm.hdl.pixel_input import PixelInput
 
 TABLE = [(37 * pixel) % 11 - 5 for pixel in range(256)]
 """Values of -5 to 5, 4 bits."""
-
-
-class PixelStream(wiring.Component):
-    """The byte stream as a stream of the bench, and the table behind its ports."""
-
-    def __init__(self, inner: PixelInput) -> None:
-        self.inner = inner
-        beat = data.StructLayout({
-            "tdata": 8 * inner.input_bytes,
-            "tkeep": inner.input_bytes,
-            "tlast": 1,
-        })
-        super().__init__({
-            "i": In(stream.Signature(beat)),
-            "o": Out(inner.o.signature),
-            "enable": In(1),
-            "started": Out(1),
-            "accepted": Out(1),
-            "error": Out(1),
-        })
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.inner = inner = self.inner
-        wiring.connect(m, inner.o, wiring.flipped(self.o))
-        m.d.comb += [
-            inner.tdata.eq(self.i.p.tdata),
-            inner.tkeep.eq(self.i.p.tkeep),
-            inner.tlast.eq(self.i.p.tlast),
-            inner.tvalid.eq(self.i.valid),
-            self.i.ready.eq(inner.tready),
-            inner.enable.eq(self.enable),
-            self.started.eq(inner.started),
-            self.accepted.eq(inner.accepted),
-            self.error.eq(inner.error),
-        ]
-        if inner.form == "table":
-            for k in range(inner.input_bytes):
-                m.submodules[f"table_{k}"] = Instance(
-                    "binohm_t_table",
-                    p_WIDTH=inner.bits,
-                    p_INIT="table.hex",
-                    i_addr=getattr(inner, f"table_addr_{k}"),
-                    o_data=getattr(inner, f"table_data_{k}"),
-                )
-        return m
 
 
 def case(
@@ -116,7 +68,7 @@ def test_matches_golden(
         facts = {**facts, "table": TABLE}
     parameters = {key: value for key, value in facts.items() if key != "table"}
     bench(
-        PixelStream(PixelInput(**parameters)),
+        FrameStream(PixelInput(**parameters)),
         "binohm.sim.benches.pixel_input",
         sources=tuple(sources),
         **{key: repr(value) for key, value in facts.items()},

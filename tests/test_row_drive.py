@@ -14,14 +14,16 @@ slow = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("inputs", "planes", "bipolar", "sum_range"),
+    ("inputs", "planes", "bipolar", "sum_range", "masked"),
     [
-        (8, 3, False, (-4, 52)),
-        (3, 1, True, None),
-        pytest.param(1, 1, False, (0, 1), marks=slow),
-        pytest.param(1, 8, False, None, marks=slow),
-        pytest.param(65, 1, True, (0, 65), marks=slow),
-        pytest.param(65, 5, False, (0, 31 * 65), marks=slow),
+        (8, 3, False, (-4, 52), False),
+        (3, 1, True, None, False),
+        (8, 1, True, (0, 8), True),
+        pytest.param(65, 1, True, None, True, marks=slow),
+        pytest.param(1, 1, False, (0, 1), False, marks=slow),
+        pytest.param(1, 8, False, None, False, marks=slow),
+        pytest.param(65, 1, True, (0, 65), False, marks=slow),
+        pytest.param(65, 5, False, (0, 31 * 65), False, marks=slow),
     ],
 )
 def test_matches_golden(
@@ -30,8 +32,9 @@ def test_matches_golden(
     planes: int,
     bipolar: bool,
     sum_range: tuple[int, int] | None,
+    masked: bool,
 ) -> None:
-    facts = {"planes": planes, "bipolar": bipolar, "sum_range": sum_range}
+    facts = {"planes": planes, "bipolar": bipolar, "sum_range": sum_range, "masked": masked}
     drive = RowDrive(inputs, **facts)
     stateless = planes == 1 and sum_range is None
     dut = Clocked(drive) if stateless else drive
@@ -45,6 +48,7 @@ def test_matches_golden(
         ({"inputs": 0}, ValueError("inputs must be at least 1, not 0")),
         ({"planes": 0}, ValueError("planes must be at least 1, not 0")),
         ({"planes": 2}, ValueError("planes must be 1 if bipolar, not 2")),
+        ({"bipolar": False, "masked": True}, ValueError("masked must be False unless bipolar")),
         ({"bipolar": 1}, TypeError("bipolar must be a bool, not 1")),
         (
             {"sum_range": (3, 3)},

@@ -14,15 +14,16 @@ slow = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("inputs", "planes", "columns", "slices_per_read", "steps", "bipolar", "sum_range"),
+    ("inputs", "planes", "columns", "slices_per_read", "steps", "bipolar", "sum_range", "masked"),
     [
-        (13, 2, 4, 2, 3, False, (0, 39)),
-        (8, 1, 3, 1, 3, True, None),
-        pytest.param(1, 1, 1, 1, 1, True, None, marks=slow),
-        pytest.param(3, 3, 8, 1, 1, False, (-12, 9), marks=slow),
-        pytest.param(8, 1, 8, 1, 65, True, (0, 8), marks=slow),
-        pytest.param(65, 1, 8, 3, 2, False, (0, 65), marks=slow),
-        pytest.param(65, 8, 65, 1, 3, False, (0, 255 * 65), marks=slow),
+        (13, 2, 4, 2, 3, False, (0, 39), False),
+        (8, 1, 3, 1, 3, True, None, False),
+        (13, 1, 4, 2, 2, True, (0, 13), True),
+        pytest.param(1, 1, 1, 1, 1, True, None, False, marks=slow),
+        pytest.param(3, 3, 8, 1, 1, False, (-12, 9), False, marks=slow),
+        pytest.param(8, 1, 8, 1, 65, True, (0, 8), False, marks=slow),
+        pytest.param(65, 1, 8, 3, 2, False, (0, 65), False, marks=slow),
+        pytest.param(65, 8, 65, 1, 3, False, (0, 255 * 65), False, marks=slow),
     ],
 )
 def test_matches_golden(
@@ -34,6 +35,7 @@ def test_matches_golden(
     steps: int,
     bipolar: bool,
     sum_range: tuple[int, int] | None,
+    masked: bool,
 ) -> None:
     facts = {
         "planes": planes,
@@ -42,6 +44,7 @@ def test_matches_golden(
         "steps": steps,
         "bipolar": bipolar,
         "sum_range": sum_range,
+        "masked": masked,
     }
     sequencer = WordSequencer(inputs, **facts)
     stateless = inputs == steps == 1 and sum_range is None
@@ -61,6 +64,7 @@ def test_matches_golden(
         ({"slices_per_read": 0}, ValueError("slices_per_read must be at least 1, not 0")),
         ({"steps": 0}, ValueError("steps must be at least 1, not 0")),
         ({"planes": 2}, ValueError("planes must be 1 if bipolar, not 2")),
+        ({"bipolar": False, "masked": True}, ValueError("masked must be False unless bipolar")),
         ({"bipolar": None}, TypeError("bipolar must be a bool, not None")),
         (
             {"sum_range": (3, 3)},

@@ -6,6 +6,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from numpy.typing import NDArray
 
 from binohm.sim.bench import Cycle, Sent, compare, fact, moves, record, under_stalls
 from binohm.sim.golden import from_bits, to_bits
@@ -19,7 +20,8 @@ class Case:
     def __init__(self, dut: Any) -> None:
         self.inputs, self.planes = fact("inputs"), fact("planes")
         self.bipolar, self.driven = fact("bipolar"), fact("sum_range") is not None
-        width = len(dut.i__payload)
+        self.masked = fact("masked")
+        self.width = width = len(dut.i__payload)
         more = (random.getrandbits(width) for _ in range(IMAGES))
         self.sent = {"i": [0, (1 << width) - 1, *more]}
         self.outputs = ("o", "driven") if self.driven else ("o",)
@@ -33,13 +35,22 @@ class Case:
             )
             for plane in signs.reshape(self.planes, self.inputs):
                 drive = plane if self.bipolar else np.maximum(plane, 0)
+                drive = drive * self.there(image)
                 positive, negative = np.where(drive > 0, 1, -1), np.where(drive < 0, 1, -1)
                 expected.append(to_bits(positive) | to_bits(negative) << self.inputs)
         return expected
 
     def golden_driven(self, sent: Sent) -> Sequence[int]:
-        """What stands above the bits."""
-        return [image >> self.planes * self.inputs for image in sent["i"]]
+        """What stands above the bits, and below what tells which of them are there."""
+        above = self.planes * self.inputs
+        below = self.width - self.masked * self.inputs
+        return [(image & (1 << below) - 1) >> above for image in sent["i"]]
+
+    def there(self, image: int) -> NDArray[np.bool_]:
+        """Which elements are there."""
+        if not self.masked:
+            return np.ones(self.inputs, np.bool_)
+        return from_bits(image >> self.width - self.inputs, self.inputs) > 0
 
     def compare(self, cycles: Sequence[Cycle]) -> None:
         """Both outputs."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from numpy.typing import NDArray
 
 from binohm.sim.bench import Cycle, Sent, compare, fact, moves, record, under_stalls
 from binohm.sim.golden import from_bits, to_bits
@@ -20,9 +21,10 @@ class Case:
         self.inputs, self.planes, self.steps = fact("inputs"), fact("planes"), fact("steps")
         self.columns, self.lanes = fact("array_columns"), fact("slices_per_read")
         self.bipolar, self.driven = fact("bipolar"), fact("sum_range") is not None
+        self.masked = fact("masked")
         self.reads = -(-self.inputs // (self.columns * self.lanes))
         self.per_image = self.steps * self.reads * self.planes
-        width = len(dut.i__payload)
+        self.width = width = len(dut.i__payload)
         more = range(max(4, REQUESTS // self.per_image))
         self.sent = {"i": [0, (1 << width) - 1, *(random.getrandbits(width) for _ in more)]}
         self.outputs = ("o", "driven") if self.driven else ("o",)
@@ -43,7 +45,8 @@ class Case:
                     source = (read * self.lanes + lane) * self.columns + column
                     where = lane * self.columns + column
                     if source < self.inputs and self.bipolar:
-                        x[where], enabled[where] = planes[plane, source], 1
+                        x[where] = planes[plane, source]
+                        enabled[where] = 2 * self.there(image)[source] - 1
                     elif source < self.inputs:
                         enabled[where] = planes[plane, source]
                 row = step * self.reads + read
@@ -51,8 +54,16 @@ class Case:
         return expected
 
     def golden_driven(self, sent: Sent) -> Sequence[int]:
-        """What stands above the bits."""
-        return [image >> self.planes * self.inputs for image in sent["i"]]
+        """What stands above the bits, and below what tells which of them are there."""
+        above = self.planes * self.inputs
+        below = self.width - self.masked * self.inputs
+        return [(image & (1 << below) - 1) >> above for image in sent["i"]]
+
+    def there(self, image: int) -> NDArray[np.bool_]:
+        """Which elements are there."""
+        if not self.masked:
+            return np.ones(self.inputs, np.bool_)
+        return from_bits(image >> self.width - self.inputs, self.inputs) > 0
 
     def compare(self, cycles: Sequence[Cycle]) -> None:
         """Both outputs."""
