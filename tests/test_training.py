@@ -28,17 +28,23 @@ def made_up(recipe: Recipe, seed: int = 0) -> Trained:
         shape = (len(like.bounds) - 1, like.outputs)
         gamma = rng.normal(size=shape).astype(np.float32)
         gamma[0, 0] = 0
-        rest = [rng.normal(size=shape).astype(np.float32) for _ in range(2)]
+        beta, mean = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
         variance = rng.uniform(0.5, 4, shape).astype(np.float32)
+        if like.image:  # about as wide as the sums, or all bits are constant
+            mean, variance = 2 * mean, variance * np.float32(like.inputs / 4)
         last = index == len(recipe.layers) - 1
         weights = rng.choice(np.array([-1, 1], np.int8), (like.outputs, like.inputs))
-        norm = None if last else Norm(gamma, rest[0], rest[1], variance)
+        norm = None if last else Norm(gamma, beta, mean, variance)
         layers.append(TrainedLayer(weights, like.bounds, norm))
     return Trained(recipe, tuple(layers), 1, 0.5, ((1.0, 0.5, 0.5),))
 
 
 def pixels(count: int) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (count, *SHAPE)).astype(np.uint8)
+
+
+CNN = Recipe((2 * 3 * 7, 40, 4), (4, 6, 2), ((6, False), (7, True)))
+"""Convolutions whose image is not square, so that an exchanged axis shows."""
 
 
 @pytest.mark.parametrize("bits", [1, 2, 5, 8])
@@ -62,6 +68,23 @@ def test_the_qonnx_package_executes_the_file_alike(tmp_path: Path, bits: int) ->
     ours = forward(fold(trained, "made_up", SHAPE), x).scores
     assert len(np.unique(ours)) > 3
     assert np.array_equal(theirs.reshape(40, 4), ours)
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_convolutions_are_written_and_read(tmp_path: Path, bits: int) -> None:
+    trained = made_up(replace(CNN, pixel_bits=bits), 6)
+    network = fold(trained, "made_up", CNN.image)
+    write_qonnx(trained, tmp_path / "made_up.onnx")
+    read = import_model(tmp_path / "made_up.onnx", shape=CNN.image)
+    x = np.random.default_rng(1).integers(0, 256, (30, *CNN.image)).astype(np.uint8)
+    floats = x.transpose(0, 3, 1, 2)[:, None] / np.float32(255)
+    theirs = execute(tmp_path / "made_up.onnx", floats).reshape(30, 4)
+    ours = forward(network, x)
+    assert len(np.unique(ours.scores)) > 3
+    assert np.array_equal(theirs, ours.scores)
+    for bits_here, bits_there in zip(ours.hidden, forward(read, x).hidden, strict=True):
+        assert np.array_equal(bits_here, bits_there)
+    assert np.array_equal(forward(read, x).scores, ours.scores)
 
 
 def test_split_layers_are_folded_group_by_group() -> None:
@@ -117,6 +140,38 @@ def test_the_recipe_of_mnist() -> None:
     ]
 
 
+def test_the_recipe_of_cifar10() -> None:
+    """Groups as in the table computed from the published code."""
+    found = {
+        rows: [
+            (len(layer.bounds) - 1, layer.bounds[1])
+            for layer in Recipe.cifar10_vgg(1, split=rows).layers
+        ]
+        for rows in (512, 256, 128)
+    }
+    first, last = (1, 27), (1, 1024)
+    a, b, c = (3, 384), (6, 384), (9, 512)
+    assert found[512] == [first, a, a, b, b, c, (16, 512), (2, 512), last]
+    a, b, c = (6, 192), (9, 256), (18, 256)
+    assert found[256] == [first, a, a, b, b, c, (32, 256), (4, 256), last]
+    a, b, c = (9, 128), (18, 128), (36, 128)
+    assert found[128] == [first, a, a, b, b, c, (64, 128), (8, 128), last]
+    layers = Recipe.cifar10_vgg(0.25).layers
+    assert [layer.outputs for layer in layers] == [32, 32, 64, 64, 128, 128, 256, 256, 10]
+    assert [layer.image for layer in layers[:6]] == [
+        (32, 32, 3), (32, 32, 32), (16, 16, 32), (16, 16, 64), (8, 8, 64), (8, 8, 128),
+    ]  # fmt: skip
+    assert [layer.pool for layer in layers] == [False, True] * 3 + [False] * 3
+    assert layers[6].inputs == 4 * 4 * 128
+
+
+def test_the_recipe_of_mnist_with_convolutions() -> None:
+    layers = Recipe.mnist_cnn(0.25, split=32).layers
+    assert [layer.outputs for layer in layers] == [8, 8, 16, 16, 128, 10]
+    assert [len(layer.bounds) - 1 for layer in layers] == [1, 3, 3, 6, 28, 1]
+    assert layers[4].inputs == 7 * 7 * 16 and layers[0].image == (28, 28, 1)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -124,6 +179,7 @@ def test_the_recipe_of_mnist() -> None:
         ({"layers": 0}, "layers = 0: must be 1 to 16"),
         ({"pixel_bits": 9}, "pixel_bits = 9: must be 1 to 8"),
         ({"error_rate": 0.6}, "error_rate = 0.6: must be 0.0 to 0.5"),
+        ({"shift": 17}, "shift = 17: must be 0 to 16"),
         ({"epochs": 0}, "epochs = 0: must be 1 to 10000"),
         ({"split": -1}, "split = -1: must be 0 to 65536"),
     ],

@@ -9,18 +9,30 @@ import numpy as np
 import pytest
 
 from binohm.gen.__main__ import main
+from binohm.gen.actions import TRAINED_ON
+from binohm.gen.importer.qonnx import import_model
 from binohm.gen.network import Network
+from binohm.gen.split import bounds
 from binohm.gen.training.export import fold
-from binohm.gen.training.recipe import Recipe
+from binohm.gen.training.recipe import Recipe, Shape
 from binohm.sim.datasets import load
 from binohm.sim.golden import forward
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 fit = pytest.importorskip("binohm.gen.training.fit")
+model = pytest.importorskip("binohm.gen.training.model")
 
 pytestmark = pytest.mark.extras
 
 RECIPE = Recipe((64, 32, 32, 10), epochs=4, batch=32)
+
+CNN = Recipe(
+    (2 * 2 * 12, 20, 10),
+    (8, 8, 1),
+    ((10, False), (10, True), (12, False), (12, True)),
+    epochs=6,
+    batch=32,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,30 +43,83 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{}, {"split": 10}, {"pixel_bits": 1}, {"pixel_bits": 3, "split": 16}, {"error_rate": 0.02}],
+    ("recipe", "change"),
+    [
+        (RECIPE, {}),
+        (RECIPE, {"split": 10}),
+        (RECIPE, {"pixel_bits": 1}),
+        (RECIPE, {"pixel_bits": 3, "split": 16}),
+        (RECIPE, {"error_rate": 0.02}),
+        (CNN, {}),
+        (CNN, {"split": 40}),  # groups begin inside a kernel
+        (CNN, {"pixel_bits": 1, "split": 18}),
+        (CNN, {"pixel_bits": 3, "shift": 1, "mirror": True, "error_rate": 0.01}),
+    ],
     ids=str,
 )
 def test_golden_gives_the_scores_of_the_model(
-    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], change: dict[str, float]
+    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], recipe: Recipe, change: dict[str, float]
 ) -> None:
     images, labels = digits
-    recipe = replace(RECIPE, **change)
+    recipe = replace(recipe, **change)
     trained = fit.fit(recipe, images, labels, tmp_path)
-    assert trained.validation > 0.6
+    assert trained.validation > (0.25 if recipe.convs else 0.6)
     session = fit._Session(recipe, images, labels)
     session.load(next(tmp_path.glob("*.pt")))
-    model = session.model
-    model.load_state_dict(session.best)
-    model.error_rate = 0.0
+    session.model.load_state_dict(session.best)
+    session.model.error_rate = 0.0
     with torch.no_grad():
-        theirs = model.eval()(session.inputs(session.x)).numpy() * np.sqrt(recipe.sizes[-2])
+        theirs = session.model.eval()(session.inputs(session.x)).numpy() * np.sqrt(recipe.sizes[-2])
     ours = forward(fold(trained, "digits", (8, 8)), images).scores
     assert np.array_equal(np.rint(theirs), ours)
     if not recipe.error_rate:
         held = len(labels) - len(labels) // 12
         right = (ours.argmax(axis=1) == labels)[held:].mean()
         assert trained.validation == pytest.approx(right, abs=1e-6)
+
+
+def test_a_split_convolution_is_one_with_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One group at a time, all at once, and by the definition in float64."""
+    shape = Shape(9 * 5, 4, bounds(9 * 5, 16), (6, 6, 5))
+    assert shape.bounds == (0, 15, 30, 45)
+    layer = model._Layer(shape, 1.0, last=False)
+    x = model._signs(torch.randn(3, 5, 6, 6))
+    weights = model._signs(layer.latent.detach())
+    whole = layer._convolved(x, weights)
+    monkeypatch.setattr(model, "FEW", 0)
+    parts = layer._convolved(x, weights)
+    windows = torch.nn.functional.unfold(x.double(), 3, padding=1)
+    groups = [
+        weights[:, a:b].double() @ windows[:, a:b] for a, b in itertools.pairwise(shape.bounds)
+    ]
+    wanted = torch.cat(groups, 1).reshape(3, 12, 6, 6)
+    assert torch.equal(whole.double(), wanted) and torch.equal(parts.double(), wanted)
+
+
+def test_images_are_moved_and_mirrored() -> None:
+    images = torch.arange(1, 31, dtype=torch.uint8).reshape(1, 5, 6, 1).repeat(300, 1, 1, 1)
+    torch.manual_seed(0)
+    seen = set()
+    for image in fit.augmented(images, 1, True)[..., 0].numpy():
+        for mirrored in range(2):
+            straight = image[:, ::-1] if mirrored else image
+            for down, right in itertools.product((-1, 0, 1), repeat=2):
+                around = np.pad(images[0, :, :, 0].numpy(), 1)
+                wanted = around[1 + down : 6 + down, 1 + right : 7 + right]
+                if np.array_equal(straight, wanted):
+                    seen.add((mirrored, down, right))
+    assert len(seen) == 18
+    assert torch.equal(fit.augmented(images, 0, False), images)
+
+
+def test_signs_are_straight_through_within_one() -> None:
+    x = torch.tensor([-2.0, -0.5, -0.0, 0.0, 0.5, 2.0], requires_grad=True)
+    for sign, passed in ((model._Sign, [0, 1, 1, 1, 1, 0]), (model._Through, [1] * 6)):
+        for kind in (torch.float32, torch.bfloat16):
+            x.grad = None
+            y = sign.apply(x.to(kind))
+            y.sum().backward()
+            assert y.tolist() == [-1, -1, 1, 1, 1, 1] and x.grad.tolist() == passed
 
 
 def test_the_best_epoch_is_kept(digits: tuple[np.ndarray, np.ndarray]) -> None:
@@ -120,20 +185,37 @@ def test_images_held_out_are_not_learned_from(
     assert second.validation < 0.3 < first.validation
 
 
-def test_the_command_writes_a_network(
+def test_the_commands_write_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(2)
-    few = rng.integers(0, 256, (600, 28, 28)).astype(np.uint8), rng.integers(0, 10, 600)
+    shapes = {"mnist": (28, 28), "cifar10": (32, 32, 3)}
+    few = {
+        name: (rng.integers(0, 256, (300, *shape)).astype(np.uint8), rng.integers(0, 10, 300))
+        for name, shape in shapes.items()
+    }
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("binohm.gen.actions.load_data", lambda *_, **__: few)
-    options = ["--width", "0.01", "--layers", "2", "--epochs", "1", "--json"]
-    for name in ("mlp.npz", "mlp.onnx"):
-        assert main(["train", "mnist-mlp", "-o", str(tmp_path / name), *options]) == 0
-        said = json.loads(capsys.readouterr().out)
-        assert said["epoch"] == 1 and [layer["outputs"] for layer in said["layers"]] == [20, 20, 10]
-    assert len(list((tmp_path / "cache/binohm/training").iterdir())) == 1
-    assert main(["import", str(tmp_path / "mlp.onnx"), "-o", str(tmp_path / "read.npz")]) == 0
-    ours, read = (Network.load(tmp_path / name) for name in ("mlp.npz", "read.npz"))
-    for a, b in zip(ours.hidden, read.hidden, strict=True):
-        assert np.array_equal(a.theta, b.theta) and np.array_equal(a.weights, b.weights)
+    monkeypatch.setattr("binohm.gen.actions.load_data", lambda name, **_: few[name])
+    outputs = {
+        "mnist-mlp": [20, 20, 10],
+        "mnist-cnn": [1, 1, 1, 1, 5, 10],
+        "cifar10-vgg": [1, 1, 3, 3, 5, 5, 10, 10, 10],
+    }
+    for recipe, sizes in outputs.items():
+        options = ["--width", "0.01", "--epochs", "1", "--json"]
+        options += ["--layers", "2"] if recipe == "mnist-mlp" else []
+        for name in ("a.npz", "a.onnx"):
+            given = ["train", recipe, "-o", str(tmp_path / name), *options, "--force"]
+            assert main(given) == 0
+            said = json.loads(capsys.readouterr().out)
+            assert said["epoch"] == 1 and [layer["outputs"] for layer in said["layers"]] == sizes
+        heads, line = (tmp_path / "a.csv").read_text().splitlines()
+        assert heads == "epoch,loss,train_accuracy,validation_accuracy"
+        assert [float(part) for part in line.split(",")] == pytest.approx(
+            [1, *said["history"][0]], abs=1e-6
+        )
+        read = import_model(tmp_path / "a.onnx", shape=few[TRAINED_ON[recipe]][0].shape[1:])
+        ours = Network.load(tmp_path / "a.npz")
+        for a, b in zip(ours.hidden, read.hidden, strict=True):
+            assert np.array_equal(a.theta, b.theta) and np.array_equal(a.weights, b.weights)
+    assert len(list((tmp_path / "cache/binohm/training").iterdir())) == 3
