@@ -11,6 +11,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from binohm.gen.__main__ import main
 from binohm.gen.errors import ModelError
 from binohm.gen.importer.larq import import_larq
 from binohm.gen.network import Conv, Network
@@ -265,6 +266,22 @@ def test_other_layers(tmp_path: Path, rng: np.random.Generator) -> None:
     x = sign(np.einsum("nyxij,ijo->nyxo", windows, scaled) + bias)
     x = sign(x @ sign(b[0, 0])).max(axis=(1, 2))
     assert forward(network, images).scores.tolist() == (x @ sign(c)).tolist()
+
+
+def test_the_command_reads_weights(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = trained(rng)
+    toml(tmp_path / "layers.toml")
+    made = tmp_path / "made.npz"
+    given = f"--layers {tmp_path}/layers.toml --pixel-scale 1/64 --pixel-offset -2"
+    assert main(["import", str(npz(tmp_path, weights)), "-o", str(made), *given.split()]) == 0
+    compare(Network.load(made), weights, rng)
+    capsys.readouterr()
+    assert main(["import", "x.onnx", "-o", str(tmp_path / "y"), "--layers", "d.toml"]) == 2
+    assert capsys.readouterr().err == (
+        "binohm: error: --layers d.toml: only for weights, an .npz or .h5, not x.onnx\n"
+    )
 
 
 # ------------------------------------------------------------------- refusals
