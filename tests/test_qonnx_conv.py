@@ -509,3 +509,16 @@ def compared(tmp_path: Path, rng: np.random.Generator, count: int, model: Model,
     assert scores.tolist() == execute(path, inputs).tolist()
     assert len(np.unique(scores, axis=0)) > 1
     return network
+
+
+def test_bounds_of_negated_channels(tmp_path: Path) -> None:
+    """Sums of positive pixels, negated before a pool: thresholds are clamped to what can occur."""
+    model = Model((1, 1, 4, 4))
+    x = conv(model, "0", np.ones((2, 1, 3, 3), np.float32))
+    x = max_pool(model, model.node("Mul", x, np.array([1, -1]).reshape(2, 1, 1)))
+    x = model.bipolar(model.node("Add", x, np.array([0.5, 100000]).reshape(2, 1, 1)))
+    x = scores(model, x, np.random.default_rng(0), 2)
+    network = import_model(model.save(tmp_path / "m.onnx", x), pixel_scale=WHOLE)
+    (layer,) = convolutions(network)
+    assert layer.theta.tolist() == [[0, -9 * 255]]
+    assert layer.weights.sum(axis=1).tolist() == [9, -9]
