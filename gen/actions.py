@@ -89,7 +89,7 @@ def build(
     pictures = made_up(network.input, PICTURES)
     if data:
         pictures = running.fitting(network, labelled(data)[0][:PICTURES])
-    cycles = predict(network, plan).results
+    cycles = predict(network, plan, images=len(pictures)).results
     bench = checking.bench_files(network, plan, pictures, cycles=cycles)
     return write_build(
         output, network, plan, config=settled.model_dump(), bench_files=bench,

@@ -141,8 +141,9 @@ def _conv_spec(layer: LayerPlan) -> ConvSpec | None:
         lowest_image=f"mem/{layer.name}_pool.hex" if layer.late_pool else "",
     )
     return ConvSpec(
-        sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, sweep.image[2], pool
-    )
+        sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, sweep.image[2], pool,
+        held=layer.reads > 1,
+    )  # fmt: skip
 
 
 def _part(plan: Plan, layer: LayerPlan) -> int:

@@ -16,7 +16,8 @@ is taken from it; "free" stands for the ``leave`` of the item before:
 - the input of a convolution: a beat a cycle while there is room for two frames; the words of a
   frame leave when all of it is there; a position a cycle, cut out of the words;
 - windows and pools: see :class:`binohm.hdl.window.Window`, which goes on by itself at the end of an
-  image until something comes, so that the last image of a stream leaves faster than others;
+  image until something comes, so that the last image of a stream leaves faster than others; windows
+  that take several requests wait in a register of their own;
 - the output: a result enters when the last beat of the one before moves.
 """
 
@@ -43,8 +44,8 @@ class Prediction:
         From the first beat of an image that finds the pipeline empty to the last beat of its
         result.
     interval : int
-        Between the last beats of the results of successive images, in the steady state. Where there
-        are windows, the last image of a stream counts only if there are not more than two.
+        Between the last beats of the results of successive images, in the steady state: where there
+        are windows, without the last image of the stream.
     bottleneck : str
         The layer that alone would need the longest interval; ``input`` or ``output`` if a stream
         at the top does.
@@ -93,6 +94,10 @@ def predict(network: Network, plan: Plan, *, images: int = 32) -> Prediction:
     source.drain()
     results = tuple(sink.results)
     settled = int(first is not None and images > 2)
+    if images > 1:
+        interval = results[-1 - settled] - results[-2 - settled]
+    else:
+        interval = predict(network, plan, images=3).interval
     alone = (
         {"input": max(beats, first.positions if first else 0)}
         | {layer.name: _alone(layer) for layer in plan.layers}
@@ -100,7 +105,7 @@ def predict(network: Network, plan: Plan, *, images: int = 32) -> Prediction:
     )
     return Prediction(
         latency=results[0],
-        interval=results[-1 - settled] - results[-2 - settled],
+        interval=interval,
         bottleneck=max(alone, key=lambda name: alone[name]),
         alone=alone,
         activations={layer.name: layer.activations for layer in plan.layers},
@@ -146,6 +151,7 @@ def _layer(layer: LayerPlan, before: LayerPlan | None, down: _Stage) -> _Stage:
             down = _Window(sweep.windows, pool.kernel, pool.stride, (0, 0), down)
         down = _Columns(layer, down)
     if sweep:
+        down = _Register(down) if layer.reads > 1 else down
         return _Window(sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, down)
     return _Collect(before.results, down, counts=True) if before and before.sweep else down
 

@@ -47,6 +47,8 @@ class ConvSpec:
     channels : int
         Elements of a position.
     pool : PoolSpec, optional
+    held : bool
+        Whether a window is held while it is read, which lets positions go on that complete none.
     """
 
     image: tuple[int, int]
@@ -55,6 +57,7 @@ class ConvSpec:
     padding: tuple[int, int]
     channels: int
     pool: PoolSpec | None = None
+    held: bool = False
 
     @property
     def padded(self) -> bool:
@@ -138,7 +141,16 @@ def windows(
         m.d.comb += vectors.p.sum.eq(add_up(sums))
     elif sum_range is not None:
         m.d.comb += vectors.p.sum.eq(channels * popcount(on))
-    return vectors
+    return _held(m, vectors) if spec.held else vectors
+
+
+def _held(m: Module, vectors: Any) -> Any:
+    """``vectors`` behind a register."""
+    held = vectors.signature.create(path=("held",))
+    m.d.comb += vectors.ready.eq(~held.valid | held.ready)
+    with m.If(vectors.ready):
+        m.d.sync += [held.valid.eq(vectors.valid), held.payload.eq(vectors.payload)]
+    return held
 
 
 def _total(m: Module, bits: Value, channels: int, planes: tuple[int, ...]) -> Signal:

@@ -1,5 +1,6 @@
 """Random networks, images and adc plans for tests; nothing here computes a network."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from binohm.gen.network import Dense, Input, Network, Scores
+from binohm.gen.network import Conv, Dense, Input, Network, Pool, Scores
 from binohm.gen.plan import Array, LayerPlan, Tile
 
 FORMS = ("step", "inverted", "one bit", "unsigned", "signed", "wide")
@@ -53,6 +54,58 @@ def random_network(
         factor, offset = rng.integers(-3, 4, sizes[-1]), rng.integers(-9, 10, sizes[-1])
         last = Scores("out", last.weights, factor, offset)
     return Network("random", source, (*layers, last))
+
+
+def random_conv(
+    rng: np.random.Generator,
+    name: str,
+    image: tuple[int, int, int],
+    outputs: int,
+    *,
+    kernel: tuple[int, int] = (3, 3),
+    groups: int = 1,
+    scale: int = 1,
+    **geometry: Any,
+) -> Conv:
+    """A convolution whose thresholds lie near the sums of inputs of size ``scale``."""
+    inputs = image[2] * kernel[0] * kernel[1]
+    bounds = tuple(inputs * g // groups for g in range(groups + 1))
+    spread = 1 + int((inputs / groups) ** 0.5) * scale
+    theta = rng.integers(-spread, spread + 1, (groups, outputs))
+    flip = rng.random((groups, outputs)) < 0.3
+    weights = random_signs(rng, outputs, inputs)
+    return Conv(name, weights, theta, flip, bounds, image=image, kernel=kernel, **geometry)
+
+
+def random_conv_network(rng: np.random.Generator, form: str = "step") -> Network:
+    """One to three convolutions with all they can have, and up to one dense layer behind them."""
+    table = random_table(rng, form)
+    scale = 1 if table.bipolar else max(1, int(np.abs(table.table).max()) // 2)
+    shape = rows, columns, channels = (int(n) for n in rng.integers((3, 3, 1), (8, 8, 5)))
+    layers: list[Dense | Scores] = []
+    for index in range(int(rng.integers(1, 4))):
+        kernel = tuple(int(min(rng.choice([1, 2, 3, 5]), n)) for n in (rows, columns))
+        split = index > 0 or table.bipolar
+        conv = random_conv(
+            rng, f"c{index}", (rows, columns, channels), int(rng.choice([1, 3, 5])),
+            kernel=(kernel[0], kernel[1]), scale=1 if index else scale,
+            groups=min(int(rng.choice([1, 1, 2, 3])), channels * kernel[0] * kernel[1])
+            if split else 1,
+            stride=(int(rng.choice([1, 1, 2])), int(rng.choice([1, 1, 2]))),
+            padding=tuple(int(rng.integers(0, (k - 1) // 2 + 1)) for k in kernel),
+        )  # fmt: skip
+        if min(conv.windows) >= 2 and rng.random() < 0.5:
+            of = "sums" if rng.random() < 0.5 else "signs"
+            stride = (int(rng.choice([1, 2])), int(rng.choice([1, 2])))
+            conv = replace(conv, pool=Pool((2, 2), stride, of))
+        layers.append(conv)
+        rows, columns, channels = conv.result
+    width = rows * columns * channels
+    if rng.random() < 0.5:
+        layers += random_network(rng, (width, 5, 2)).layers[:1]
+        width = 5
+    layers.append(Scores("out", random_signs(rng, 3, width), offset=rng.integers(-9, 10, 3)))
+    return Network("random", Input(shape, table.table, table.bipolar), tuple(layers))
 
 
 def random_signs(rng: np.random.Generator, *shape: int) -> NDArray[np.int8]:
