@@ -50,16 +50,16 @@ def fold(trained: Trained, name: str, shape: tuple[int, ...]) -> Network:
     source = Input(shape, table, recipe.pixel_bits == 1)
     unit = Fraction(1) if source.bipolar else Fraction(1, (1 << recipe.pixel_bits) - 1)
     layers: list[Dense | Scores] = []
-    for index, (shape, layer) in enumerate(zip(recipe.layers, trained.layers, strict=True)):
+    for index, (like, layer) in enumerate(zip(recipe.layers, trained.layers, strict=True)):
         label = recipe.label(index)
         if layer.norm is None:
             layers.append(Scores(label, layer.weights))
             continue
         values = table if index == 0 else np.array([-1, 1])
-        if shape.image and not source.bipolar:
+        if like.image and not source.bipolar:
             values = np.append(values, 0)  # beyond the border
         theta, flip = _thresholds(layer, layer.norm, unit if index == 0 else Fraction(1), values)
-        layers.append(_hidden(label, shape, layer, theta, flip))
+        layers.append(_hidden(label, like, layer, theta, flip))
     return Network(name, source, tuple(layers))
 
 

@@ -20,7 +20,7 @@ from binohm.gen.output import replacing
 from binohm.gen.training.model import Model
 from binohm.gen.training.recipe import Recipe, Trained
 
-__all__ = ["fit", "levels"]
+__all__ = ["fit", "levels", "so_far"]
 
 HELD_OUT = 12
 """One of so many images is held out."""
@@ -53,7 +53,7 @@ def augmented(images: Tensor, shift: int, mirror: bool) -> Tensor:
 
 def _precision(device: torch.device) -> torch.dtype:
     """Of sums in training: bfloat16 where the processor multiplies matrices of it."""
-    fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()  # type: ignore[attr-defined]
+    fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
 
 
@@ -120,6 +120,15 @@ class _Session:
             self.best = {key: value.clone() for key, value in self.model.state_dict().items()}
         self.history.append((loss, learned, accuracy))
 
+    def result(self) -> Trained:
+        """The best epoch of those there were."""
+        self.model.load_state_dict(self.best)
+        accuracies = [accuracy for *_, accuracy in self.history]
+        chosen = int(np.argmax(accuracies))
+        return Trained(
+            self.recipe, self.model.trained(), chosen + 1, accuracies[chosen], tuple(self.history)
+        )
+
     def save(self, path: Path) -> None:
         """All of it, in a file that appears whole."""
         state = {
@@ -171,21 +180,32 @@ def fit(
     log : Path, optional
         A CSV file, written anew after each epoch: loss and accuracies of all epochs so far.
     """
-    path = checkpoints / f"{recipe.digest(images, labels)}.pt"
-    session = _Session(recipe, images, labels)
-    if path.is_file():
-        session.load(path)
+    session, path = _session(recipe, images, labels, checkpoints)
     while len(session.history) < recipe.epochs:
         session.epoch(progress)
         session.save(path)
         _write(log, session.history)
     _write(log, session.history)
-    session.model.load_state_dict(session.best)
-    accuracies = [accuracy for *_, accuracy in session.history]
-    chosen = int(np.argmax(accuracies))
-    return Trained(
-        recipe, session.model.trained(), chosen + 1, accuracies[chosen], tuple(session.history)
-    )
+    return session.result()
+
+
+def so_far(
+    recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.int64], checkpoints: Path
+) -> Trained | None:
+    """What :func:`fit` has reached, without going on; None where it has not begun."""
+    session, _ = _session(recipe, images, labels, checkpoints)
+    return session.result() if session.history else None
+
+
+def _session(
+    recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.int64], checkpoints: Path
+) -> tuple[_Session, Path]:
+    """Where it was left off, and the file of its state."""
+    path = checkpoints / f"{recipe.digest(images, labels)}.pt"
+    session = _Session(recipe, images, labels)
+    if path.is_file():
+        session.load(path)
+    return session, path
 
 
 def _write(log: Path | None, history: Sequence[tuple[float, float, float]]) -> None:
