@@ -170,6 +170,84 @@ def energies() -> str:
     return f"{curve('energy', heads)}\n{command}"
 
 
+SPLIT_HEADS = {
+    "accuracy": "accuracy, %",
+    "published": "published, %",
+    "not_retrained": "not trained again, %",
+    "converters_accuracy": "converters, %",
+    "converters_bits": "of bits",
+    "validation": "held out, %",
+    "chosen_epoch": "epoch",
+    "epochs": "of",
+}
+
+
+def splitting() -> str:
+    """Accuracies of split networks; a figure that there is not says why."""
+    facts = read("splitting")
+    if facts is None:
+        return "Not measured yet: `make bench-splitting`.\n"
+    figures = {key: figure["value"] for key, figure in facts["figures"].items()}
+    lines = [f"| network | rows | {' | '.join(SPLIT_HEADS.values())} |"]
+    lines.append("|---|---|" + "---:|" * len(SPLIT_HEADS))
+    for name in ("mnist_mlp", "cifar10_vgg"):
+        width = figures[f"{name}_recipe"]["width"]
+        for rows in figures[f"{name}_epochs"]:
+            cells = [figures.get(f"{name}_{key}", {}).get(rows, "") for key in SPLIT_HEADS]
+            words = [c if isinstance(c, str) else f"{c:g}" for c in cells]
+            label = f"{name.replace('_', '-')}, width {width:g}"
+            lines.append(f"| {label} | {rows} | {' | '.join(words)} |")
+    return "\n".join(lines) + f"\n\n{origin(facts)}\n"
+
+
+def groups() -> str:
+    """Groups of every layer that is split, and how much of an array's rows they use."""
+    facts = read("splitting")
+    if facts is None:
+        return "Not measured yet: `make bench-splitting`.\n"
+    sides = (512, 256, 128)
+    lines = [f"| network | layer | inputs | {' | '.join(f'{side} rows' for side in sides)} |"]
+    lines.append("|---|---|---:|" + "---:|" * len(sides))
+    for name in ("mnist_mlp", "cifar10_vgg"):
+        tables = [facts["figures"][f"{name}_groups_{side}"]["value"] for side in sides]
+        for layer, first in tables[0].items():
+            rows = [table[layer] for table in tables]
+            cells = [
+                f"{r['groups']} x {r['inputs_of_a_group']}, {r['rows_used']:g} %" for r in rows
+            ]
+            label = name.replace("_", "-")
+            lines.append(f"| {label} | {layer} | {first['inputs']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+SPLIT_COSTS = {
+    "strobes": "strobes of amplifiers",
+    "conversions": "conversions",
+    "sense_amplifiers": "amplifiers",
+    "converters": "converters",
+    "hidden_readout_pj": "readout of hidden layers, pJ",
+    "readout_pj": "readout, pJ",
+    "all_pj": "all, pJ",
+}
+
+
+def split_energy() -> str:
+    """Converters and energy of an image, with and without splitting."""
+    facts = read("splitting")
+    if facts is None or "energy_mnist_mlp" not in facts["figures"]:
+        return "Not measured yet: `make bench-splitting`.\n"
+    lines = [f"| rows | design | {' | '.join(SPLIT_COSTS.values())} |"]
+    lines.append("|---|---|" + "---:|" * len(SPLIT_COSTS))
+    for rows, costs in facts["figures"]["energy_mnist_mlp"]["value"].items():
+        for word, design in (("split", "split"), ("converters", "unsplit, converters")):
+            if isinstance(costs, str):
+                cells = [costs] + [""] * (len(SPLIT_COSTS) - 1)
+            else:
+                cells = [number(costs[f"{word}_{key}"]) for key in SPLIT_COSTS]
+            lines.append(f"| {rows} | {design} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def technology() -> str:
     """What events cost by default."""
     from binohm.gen.technology import sources
@@ -315,6 +393,9 @@ PARTS: dict[str, Callable[[], str]] = {
         },
     ),
     "bit-errors": beside_published,
+    "splitting": splitting,
+    "split-groups": groups,
+    "split-energy": split_energy,
     "port-activations": lambda: curve(
         "devices", {"": "mapping", "activations_per_product": "reads of an array a product"}
     ),

@@ -1,0 +1,269 @@
+"""Input splitting: ``docs/results/splitting.json``, and the logs of training in a folder beside it.
+
+Takes what ``binohm train`` has left in the user's cache (``make train-splitting`` trains all of it:
+hours to days) and MNIST and CIFAR-10 of ``$BINOHM_DATA``. A network is trained as a whole and with
+groups of at most 512, 256 and 128 inputs, everything else alike; the epoch is chosen on training
+images held out. What is not trained to the end is no figure: a word says how far it is.
+
+Two baselines stand beside it, both with the weights of the unsplit network: partial sums of arrays
+of so many rows through converters of 10, 9 and 8 bits, and the groups without training again
+(:func:`binohm.gen.split.split`).
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from results import RESULTS, Figures, Part, measure_parts
+
+from binohm.gen.actions import TRAINED_ON
+from binohm.gen.config import load
+from binohm.gen.energy import baseline
+from binohm.gen.energy import figures as energy_figures
+from binohm.gen.errors import BinohmError
+from binohm.gen.mapping import map_network
+from binohm.gen.network import Dense, Network
+from binohm.gen.split import split
+from binohm.gen.technology import load as load_technology
+from binohm.gen.training.export import fold
+from binohm.gen.training.recipe import Recipe, Trained
+from binohm.sim.datasets import load as load_data
+from binohm.sim.events import count
+from binohm.sim.events import measure as measure_activity
+from binohm.sim.fetch import places
+from binohm.sim.golden import forward
+
+__all__ = ["PARTS", "RECIPES", "ROWS", "name_of"]
+
+ROWS = (0, 512, 256, 128)
+"""Most inputs of a group; 0 for the unsplit network."""
+
+SIDES = {512: 96, 256: 64, 128: 48}
+"""Rows of arrays, and bias rows: four standard deviations of a random sum."""
+
+COLUMNS = 64
+
+PUBLISHED = {
+    "mnist-mlp": {0: 98.8, 512: 98.8, 256: 98.7, 128: 98.7},
+    "cifar10-vgg": {0: 88.6, 512: 88.4, 256: 88.0, 128: 87.5},
+}
+"""Accuracies of arXiv 1811.02187, from the README of the authors' code; MNIST's best epoch is
+chosen on test images there, and the networks are of full width."""
+
+CHUNK = 250
+"""Images that golden computes at once."""
+
+COMPARED = 500
+"""Images that are computed through converters too."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a network is trained, whatever its groups."""
+
+    width: float
+    more: dict[str, float]
+
+    def recipe(self, name: str, rows: int) -> Recipe:
+        """The recipe of that name with groups of at most so many inputs."""
+        if name == "mnist-mlp":
+            return Recipe.mnist_mlp(self.width, 3, split=rows, **self.more)
+        return Recipe.cifar10_vgg(self.width, split=rows, **self.more)
+
+
+RECIPES = {
+    "mnist-mlp": Setup(1.0, {"epochs": 40, "shift": 2}),
+    "cifar10-vgg": Setup(0.25, {"epochs": 60}),
+}
+
+
+def name_of(rows: int) -> str:
+    """Of a row of the tables."""
+    return str(rows) if rows else "unsplit"
+
+
+def finished(name: str) -> Iterator[tuple[int, Trained | None, str]]:
+    """For all rows: what was trained to the end, and how far it is."""
+    from binohm.gen.training.fit import so_far
+
+    images, labels = load_data(TRAINED_ON[name], split="train")
+    for rows in ROWS:
+        recipe = RECIPES[name].recipe(name, rows)
+        found = so_far(recipe, images, labels, places()[-1] / "training")
+        done = len(found.history) if found else 0
+        far = f"{done} of {recipe.epochs} epochs" if done else "not run"
+        yield rows, found if done == recipe.epochs else None, far
+
+
+def accuracies(name: str) -> Figures:
+    """Accuracies on the test images by rows, and what was trained how."""
+    images, labels = load_data(TRAINED_ON[name])
+    columns: dict[str, dict[str, Any]] = {
+        key: {} for key in ("accuracy", "validation", "chosen_epoch", "epochs", "not_retrained")
+    }
+    unsplit: Network | None = None
+    for rows, trained, far in finished(name):
+        row = name_of(rows)
+        columns["epochs"][row] = far
+        if trained is not None:
+            _write_log(name, rows, trained)
+            network = fold(trained, name.replace("-", "_"), images.shape[1:])
+            columns["accuracy"][row] = _percent(_right(network, images, labels))
+            columns["validation"][row] = _percent(trained.validation)
+            columns["chosen_epoch"][row] = trained.epoch
+            unsplit = network if not rows else unsplit
+        if rows and unsplit is not None:
+            columns["not_retrained"][row] = _percent(_right(split(unsplit, rows), images, labels))
+    recipe = RECIPES[name].recipe(name, 0)
+    key = name.replace("-", "_")
+    found: Figures = {
+        f"{key}_recipe": ({"width": RECIPES[name].width, **_training(recipe)}, "1"),
+        f"{key}_test_images": (len(images), "1"),
+        f"{key}_published": ({name_of(k): v for k, v in PUBLISHED[name].items()}, "%"),
+    }
+    for column, values in columns.items():
+        found[f"{key}_{column}"] = (values, "1" if "epoch" in column else "%")
+    if unsplit is not None:
+        found |= _converted(key, unsplit, images, columns["accuracy"]["unsplit"])
+    return found
+
+
+def _training(recipe: Recipe) -> dict[str, Any]:
+    known = asdict(recipe)
+    keys = ("epochs", "batch", "rate", "seed", "shift", "mirror", "pixel_bits")
+    return {key: known[key] for key in keys}
+
+
+def _right(network: Network, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+    """Fraction of images that are classified right."""
+    parts = range(0, len(images), CHUNK)
+    found = [forward(network, images[at : at + CHUNK]).predictions for at in parts]
+    return float((np.concatenate(found) == labels).mean())
+
+
+def _percent(fraction: float) -> float:
+    return round(100 * fraction, 2)
+
+
+def _write_log(name: str, rows: int, trained: Trained) -> None:
+    """Loss and accuracies of every epoch."""
+    folder = RESULTS / "splitting"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}_{RECIPES[name].width:g}_{name_of(rows)}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["epoch", "loss", "train_accuracy", "validation_accuracy"])
+        for epoch, values in enumerate(trained.history, 1):
+            table.writerow([epoch, *(f"{value:.6f}" for value in values)])
+
+
+def _converted(key: str, network: Network, images: NDArray[np.uint8], accuracy: float) -> Figures:
+    """The unsplit network, partial sums of so many rows through converters that lose nothing."""
+    whole = forward(network, images[:COMPARED]).scores
+    bits, columns, unequal = {}, {}, {}
+    for rows in SIDES:
+        settings = [f"array.rows={rows}", f"array.columns={COLUMNS}", "array.readout=adc"]
+        try:
+            plan = map_network(network, load(None, settings))
+        except BinohmError as error:
+            columns[name_of(rows)] = f"not run: {error}"
+            continue
+        scores = forward(network, images[:COMPARED], plan.layers).scores
+        bits[name_of(rows)] = max(layer.array.adc_bits for layer in plan.layers)
+        unequal[name_of(rows)] = int((scores != whole).any(axis=1).sum())
+        equal = not unequal[name_of(rows)]
+        columns[name_of(rows)] = accuracy if equal else "not equal to the unsplit network"
+    return {
+        f"{key}_converters_accuracy": (columns, "%"),
+        f"{key}_converters_bits": (bits, "bits"),
+        f"{key}_converters_images_compared": (min(COMPARED, len(images)), "1"),
+        f"{key}_converters_images_unequal": (unequal, "1"),
+    }
+
+
+def utilisation(_: Path) -> Figures:
+    """Groups, their inputs, and how many of an array's rows they use; at full width."""
+    found: Figures = {}
+    for name in RECIPES:
+        for rows in SIDES:
+            recipe = Setup(1.0, {}).recipe(name, rows)
+            inner = list(enumerate(recipe.layers))[1:-1]
+            table = {
+                recipe.label(index): {
+                    "inputs": layer.inputs,
+                    "groups": len(layer.bounds) - 1,
+                    "inputs_of_a_group": layer.bounds[1],
+                    "rows_used": _percent(layer.bounds[1] / rows),
+                }
+                for index, layer in inner
+            }
+            found[f"{name.replace('-', '_')}_groups_{rows}"] = (table, "1; rows used in %")
+    return found
+
+
+def energy(_: Path) -> Figures:
+    """What reads columns, and modelled energy of an image, with groups and with converters."""
+    name = "mnist-mlp"
+    images = load_data(TRAINED_ON[name])[0][:COMPARED]
+    table: dict[str, Any] = {}
+    for rows, trained, far in finished(name):
+        if not rows:
+            continue
+        if trained is None:
+            table[name_of(rows)] = far
+            continue
+        network = fold(trained, "mnist_mlp", images.shape[1:])
+        table[name_of(rows)] = _costs(network, rows, images)
+    return {
+        "energy_mnist_mlp": (table, "pJ an image; columns and conversions in numbers"),
+        "energy_images": (len(images), "1"),
+    }
+
+
+def _costs(network: Network, rows: int, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """Of a split network, and of the same weights with a converter at every column."""
+    settings = [f"array.rows={rows}", f"array.columns={COLUMNS}"]
+    plan = map_network(network, load(None, [*settings, f"array.bias_rows={SIDES[rows]}"]))
+    activity = measure_activity(network, plan, images)
+    mine = [asdict(layer) for layer in count(network, plan, activity)]
+    other = [asdict(layer) for layer in count(*baseline(network, plan), activity)]
+    facts = energy_figures(mine, other, len(images), load_technology(None), {})
+    hidden = {layer.name for layer in network.layers[1:] if isinstance(layer, Dense)}
+    found: dict[str, Any] = {
+        "hidden_layers_without_converters": sum(
+            layer.array.readout == "sa" for layer in plan.layers if layer.name in hidden
+        ),
+        "hidden_layers": len(hidden),
+    }
+    for word, design in (("split", facts["build"]), ("converters", facts["baseline"])):
+        found |= {
+            f"{word}_sense_amplifiers": design["sense_amplifiers"],
+            f"{word}_converters": design["converters"],
+            f"{word}_strobes": round(design["events"]["sense_strobes"]),
+            f"{word}_conversions": round(design["events"]["conversions"]),
+            f"{word}_readout_pj": round(design["parts_pj"]["sensing"], 2),
+            f"{word}_hidden_readout_pj": round(_readout(design, hidden), 2),
+            f"{word}_all_pj": round(design["total_pj"], 2),
+        }
+    return found
+
+
+def _readout(design: dict[str, Any], names: set[str]) -> float:
+    layers = [layer for layer in design["layers"] if layer["name"] in names]
+    return sum(float(layer["parts_pj"]["sensing"]) for layer in layers)
+
+
+PARTS: dict[str, Part] = {
+    "mnist-mlp": lambda _: accuracies("mnist-mlp"),
+    "cifar10-vgg": lambda _: accuracies("cifar10-vgg"),
+    "utilisation": utilisation,
+    "energy": energy,
+}
+
+
+if __name__ == "__main__":
+    measure_parts("splitting", PARTS, description="Input splitting.", seed=0)
