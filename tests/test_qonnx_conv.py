@@ -406,6 +406,14 @@ def test_layouts_may_be_asked_for(tmp_path: Path, rng: np.random.Generator) -> N
     )
 
 
+def test_cubes_are_channels_first(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A shape that fits both ways changes nothing."""
+    model = Model((1, 5, 5, 5))
+    x = scores(model, sign(model, first(model, rng, "0", 5), rng), rng, CHANNELS * 9)
+    path = model.save(tmp_path / "m.onnx", x)
+    same(path, rng, pixel_scale=WHOLE, shape=(5, 5, 5), images=many(rng, (5, 5, 5)))
+
+
 def test_dynamic_flatten(tmp_path: Path, rng: np.random.Generator) -> None:
     """``x.view(x.shape[0], -1)`` as torch exports it."""
     model = Model(("N", 2, 7, 6))

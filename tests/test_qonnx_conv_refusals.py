@@ -155,9 +155,8 @@ CASES: dict[str, tuple[Build, str]] = {
             label="n",
         ),
         (
-            "its input is padded by a value that is not 0, but the lines beyond the border are off; "
-            ""
-            "pad by 0 behind the quantiser, or do not pad"
+            "its input is padded by a value that is not 0, but the lines beyond the border are "
+            "off; pad by 0 behind the quantiser, or do not pad"
         ),
     ),
     "reflected": (
@@ -228,6 +227,27 @@ CASES: dict[str, tuple[Build, str]] = {
     "pooled pixels": (
         lambda m: max_pool(m, m.node("Mul", "0", 2.0), label="n"),
         "a maximum of pixels, which are more than 1 bit; pool behind the first convolution",
+    ),
+    "a channel pooled both ways": (
+        lambda m: max_pool(
+            m,
+            m.node(
+                "Mul",
+                m.node("Gather", maps(m), m.constant([0, 1, 1, 3], np.int64), axis=1),
+                np.array([1, 1, -1, 1]).reshape(4, 1, 1),
+            ),
+            label="n",
+        ),
+        "one channel is pooled with scales of both signs; make it two",
+    ),
+    "colours of different scales": (
+        lambda m: conv(
+            m, m.node("Mul", "0", np.array([1, 2]).reshape(2, 1, 1)), weights(), label="n"
+        ),
+        (
+            "its weights are not binary: output 0 has the magnitudes 1, 2, where -1 and +1 times "
+            "one scale are needed; its inputs are scaled by 2 different numbers, use one for all"
+        ),
     ),
     "two pools": (
         lambda m: max_pool(m, max_pool(m, maps(m)), (1, 1), (2, 2), label="n"),
@@ -338,3 +358,22 @@ def test_flat_images_of_several_colours(tmp_path: Path) -> None:
     x = model.node("Reshape", "0", model.constant([1, 2, 6, 5], np.int64))
     x = conv(model, x, weights(), label="n")
     refused(model.save(tmp_path / "m.onnx", x), "n (Conv): " + ORDER.format(2, 6, 5))
+
+
+def test_random_damage_gives_no_traceback(tmp_path: Path) -> None:
+    """Any flipped byte: a network or a ModelError of one line."""
+    model = Model(SHAPE)
+    x = max_pool(model, norm(model, conv(model, bits(model), weights(), (1,) * 4), RNG, 4))
+    x = conv(model, model.bipolar(x), weights(4, 4, 3, 1), (1, 0, 1, 0))
+    path = model.save(tmp_path / "m.onnx", dense(model, model.bipolar(x), 24))
+    whole, rng, refusals = path.read_bytes(), np.random.default_rng(4), list[str]()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            import_model(path, pixel_scale=WHOLE)
+        except ModelError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 50
+    assert all(text.startswith(f"{path}: ") and "\n" not in text for text in refusals)

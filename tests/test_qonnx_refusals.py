@@ -406,7 +406,11 @@ OPERATORS: dict[str, tuple[Callable[[Model], str], str]] = {
         lambda m: m.node(
             "MatMul", m.node("Mul", bits(m), np.arange(1.0, 13)), signs(RNG, 12, 2), label="n"
         ),
-        f"its weights are not binary: output 0 has the magnitudes 1, 2, 3, ..., {NOT_BINARY}",
+        (
+            "its weights are not binary: output 0 has the magnitudes 1, 2, 3, ..., where -1 and +1 "
+            "times one scale are needed; its inputs are scaled by 12 different numbers, use one "
+            "for all"
+        ),
     ),
     "a vector of weights": (
         lambda m: m.node("MatMul", bits(m), signs(RNG, 12), label="n"),

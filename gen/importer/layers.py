@@ -161,11 +161,12 @@ def max_pool(
 
 def _turned(lanes: NDArray[np.intp], scales: list[Number]) -> NDArray[np.intp]:
     """The lanes with a negative scale."""
-    signs: dict[int, int] = {}
+    found: dict[int, set[int]] = {}
     for lane, scale in zip(lanes.tolist(), scales, strict=True):
-        if sign(scale) * signs.setdefault(lane, sign(scale)) < 0:
-            raise ValueError("one channel is pooled with scales of both signs; make it two")
-    return np.array([lane for lane, of in signs.items() if of < 0], np.intp)
+        found.setdefault(lane, set()).add(sign(scale))
+    if any({-1, 1} <= signs for signs in found.values()):
+        raise ValueError("one channel is pooled with scales of both signs; make it two")
+    return np.array([lane for lane, signs in found.items() if -1 in signs], np.intp)
 
 
 def _spread(
@@ -326,7 +327,9 @@ def _row(x: Signal) -> Signal:
 def _binary(weights: Exact, scale: Exact) -> tuple[NDArray[np.int8], list[Number]]:
     """Signs, shape (N, K), and magnitudes (N) of ``weights`` (K, N) times ``scale`` (K)."""
     common = scale.used()
+    cure = "quantise the weights by BipolarQuant"
     if len(common) > 1:
+        cure = f"its inputs are scaled by {len(common)} different numbers, use one for all"
         weights = weights * scale.at(lambda index: index[:, None])
         common = [Fraction(1)]
     sizes, of, positive = _magnitudes(weights.values)
@@ -337,7 +340,7 @@ def _binary(weights: Exact, scale: Exact) -> tuple[NDArray[np.int8], list[Number
         text = ", ".join(f"{size:.6g}" for size in found[:3]) + (", ..." if found[3:] else "")
         raise ValueError(
             f"its weights are not binary: output {bad[0]} has the magnitudes {text}, where -1 and "
-            "+1 times one scale are needed; quantise the weights by BipolarQuant"
+            f"+1 times one scale are needed; {cure}"
         )
     positive = positive if sign(common[0]) >= 0 else ~positive
     signs = np.where(positive[weights.index.T], 1, -1).astype(np.int8)

@@ -14,7 +14,7 @@ from binohm.gen.importer.arithmetic import ARITHMETIC
 from binohm.gen.importer.exact import Exact
 from binohm.gen.importer.geometry import automatic
 from binohm.gen.importer.layers import convolve, max_pool
-from binohm.gen.importer.moves import Call, Rule, axis_of
+from binohm.gen.importer.moves import Call, Rule, axis_of, small
 from binohm.gen.importer.signals import Signal, Sums, Value
 
 __all__ = ["CHANNELS_LAST", "MAPS", "QUANTISED_MAPS"]
@@ -138,6 +138,7 @@ def _pad(call: Call) -> Value:
         raise ValueError("only a constant around the image is supported; use mode='constant'")
     if not isinstance(x, Signal):
         raise ValueError("a padded constant; fold it before the export")
+    small(tuple(size + sum(width) for size, width in zip(x.shape, widths, strict=True)))
     if isinstance(x.source, Sums):
         raise ValueError("it pads sums, before their quantiser; pad behind the quantiser, by 0")
     stored = call.optional(2)

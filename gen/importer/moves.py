@@ -16,7 +16,7 @@ from binohm.gen.importer.exact import Exact
 from binohm.gen.importer.graph import ELEMENTS, Node
 from binohm.gen.importer.signals import Signal, Value, concatenate
 
-__all__ = ["MOVES", "Call", "Rule", "axis_of"]
+__all__ = ["MOVES", "Call", "Rule", "axis_of", "small"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _concat(call: Call) -> Value:
 def _expand(call: Call) -> Value:
     x = call.value(0)
     shape = np.broadcast_shapes(x.shape, tuple(int(n) for n in call.constant(1).integers()))
-    _small(shape)
+    small(shape)
     return x.at(lambda index: np.broadcast_to(index, shape))
 
 
@@ -174,13 +174,14 @@ def _constant(call: Call) -> Value:
 
 def _filled(call: Call) -> Value:
     shape = tuple(int(n) for n in call.constant(0).integers())
-    _small(shape)
+    small(shape)
     tensor = call.node.get("value")
     value = Exact.of(np.zeros(1, np.float32)) if tensor is None else call.read(tensor)
     return value.at(lambda index: np.broadcast_to(index.reshape(()), shape))
 
 
-def _small(shape: tuple[int, ...]) -> None:
+def small(shape: tuple[int, ...]) -> None:
+    """Refuse a shape that no network has."""
     if min(shape, default=1) < 0 or prod(shape) > ELEMENTS:
         raise ValueError(f"a tensor of shape {shape}; the file is damaged")
 

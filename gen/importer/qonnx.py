@@ -136,9 +136,11 @@ def _picture(
     order = np.arange(prod(rest), dtype=np.intp).reshape(rest)
     stored = rest
     if len(rest) == 3:
-        last = wanted == rest or (rest[2] in (1, 3) and rest[0] not in (1, 3))
+        first = (rest[1], rest[2], rest[0])
+        last = rest[2] in (1, 3) and rest[0] not in (1, 3)
+        last |= wanted == rest != first
         if not last:
-            stored = (rest[1], rest[2], rest[0])
+            stored = first
             order = order.reshape(stored).transpose(2, 0, 1)
         if stored[2] == 1:
             stored = stored[:2]
