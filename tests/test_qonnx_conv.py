@@ -1,11 +1,14 @@
 """Convolutional networks from QONNX: golden equals the qonnx executor, score by score."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from conv_models import LAST, cnv, conv, max_pool, norm, pixel_norm, same, scores
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from onnx_models import DOMAINS, Array, Model, execute, signs
 from qonnx_models import CLASSES, WHOLE, Part, random_norm
@@ -491,7 +494,6 @@ def test_layers_of_kernel_1_on_one_pixel_are_dense(
 # ------------------------------------------------------------------- a real size
 
 
-@pytest.mark.slow
 def test_a_network_of_the_size_of_cnv(tmp_path: Path, rng: np.random.Generator) -> None:
     network = compared(tmp_path, rng, 3, *cnv(rng))
     assert [layer.weights.shape for layer in network.layers] == [
@@ -530,3 +532,30 @@ def test_bounds_of_negated_channels(tmp_path: Path) -> None:
     (layer,) = convolutions(network)
     assert layer.theta.tolist() == [[0, -9 * 255]]
     assert layer.weights.sum(axis=1).tolist() == [9, -9]
+
+
+finite = st.floats(-1e4, 1e4, width=32)
+CHANNEL = st.tuples(finite, finite, finite, st.floats(0, 1e4, width=32))
+
+
+@given(st.lists(CHANNEL, min_size=1, max_size=4), st.booleans(), st.sampled_from([1e-5, 1e-3]))
+@settings(max_examples=60, deadline=None)
+def test_any_batch_normalisation(
+    parameters: list[tuple[float, float, float, float]], pooled: bool, epsilon: float
+) -> None:
+    """Threshold and flip give the sign of the affine function for every sum, as float64 sees it."""
+    gamma, beta, mean, variance = np.array(parameters, np.float64).T
+    model = Model((1, 1, 4, 4))
+    x = conv(model, model.bipolar(model.node("Sub", "0", 0.5)), np.ones((len(gamma), 1, 3, 3)))
+    x = x if pooled else max_pool(model, x)
+    x = model.batch_norm(x, [gamma, beta, mean, variance], epsilon=epsilon)
+    x = model.bipolar(max_pool(model, x) if pooled else x)
+    x = scores(model, x, np.random.default_rng(0), len(gamma))
+    with tempfile.TemporaryDirectory() as place:
+        (layer,) = convolutions(import_model(model.save(Path(place) / "m.onnx", x)))
+    sums = np.arange(-9, 10, 2)[:, None]
+    value = gamma * (sums - mean) / np.sqrt(variance + np.float32(epsilon)) + beta
+    clear = np.abs(value) > 1e-9 * (1 + np.abs(beta) + np.abs(gamma) * (9 + np.abs(mean)) / 3e-3)
+    ours = (sums * layer.weights[:, 0] >= layer.theta) != layer.flip
+    assert (ours == (value >= 0))[clear].all()
+    assert (layer.weights == np.where(pooled & (gamma < 0), -1, 1)[:, None]).all()
