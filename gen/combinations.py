@@ -202,6 +202,8 @@ def table_markdown() -> str:
         "hidden": "hidden",
         "split": "split hidden",
         "scores": "scores",
+        "inside": "inside",
+        "padded": "padded",
     }
 
     def names(values: tuple[str, ...], everything: tuple[str, ...]) -> str:

@@ -117,7 +117,7 @@ def baseline(network: Network, plan: Plan) -> tuple[Network, Plan]:
 
 def _unsplit(layer: Dense) -> Dense:
     zeros = np.zeros((1, layer.outputs), np.int64)
-    return Dense(layer.name, layer.weights, zeros, zeros > 0)
+    return replace(layer, theta=zeros, flip=zeros > 0, bounds=())
 
 
 def figures(

@@ -19,6 +19,9 @@ What a read does, physically:
 - ``pcsa`` drives one word line and senses the enabled columns: the two devices of a cell, or for
   ``1t1r`` its one and, on the line, a reference pair.
 
+A convolution reads its arrays once a window and plane; a line beyond the border is off. Its streams
+move once a position. Line buffers and pools are not among the events.
+
 A stream's register toggles where a vector differs from the one before; the first one comes after
 reset, all zeros. Logic inside a layer is counted by the width of its operands, whatever they are.
 """
@@ -28,10 +31,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from binohm.gen.network import Dense, Ints, Network, Scores
-from binohm.gen.plan import LayerPlan, Plan, Tile
+from binohm.gen.plan import LayerPlan, Plan, Sweep, Tile
 from binohm.sim.golden import Trace, forward
 
 __all__ = ["EVENTS", "Activity", "LayerEvents", "count", "measure", "total"]
@@ -83,7 +87,7 @@ class Activity:
     ----------
     images : int
     ones : tuple of int64 arrays, shape (planes, inputs)
-        For each layer: in how many images each bit of its input is 1.
+        For each layer: in how many images, or windows of images, each bit of its input is 1.
     toggles : dict of str to int
         For ``input`` and each layer: bits of its output that changed from image to image.
     """
@@ -137,8 +141,8 @@ def measure(network: Network, plan: Plan, images: Images) -> Activity:
     for start in range(0, len(images), CHUNK):
         trace = forward(network, images[start : start + CHUNK], plan.layers)
         inputs = _inputs(network, trace)
-        for sums, bits in zip(ones, inputs, strict=True):
-            sums += bits.sum(axis=0, dtype=np.int64)
+        for sums, bits, part in zip(ones, inputs, plan.layers, strict=True):
+            sums += _ones(part, bits)
         for name, payload in _payloads(network, plan, trace, inputs).items():
             last = before.get(name, np.zeros((1, payload.shape[1]), np.bool_))
             changed = np.concatenate([last, payload[:-1]]) != payload
@@ -163,7 +167,7 @@ def count(network: Network, plan: Plan, activity: Activity) -> tuple[LayerEvents
     if shapes != wanted:
         raise ValueError(f"the activity has inputs of {shapes}, but the plan of {wanted}")
     found = [_input_events(network, plan, activity)]
-    wants = [*(part.driven for part in plan.layers[1:]), False]
+    wants = [*(part.driven and not part.sweep for part in plan.layers[1:]), False]
     for layer, part, ones, counted in zip(
         network.layers, plan.layers, activity.ones, wants, strict=True
     ):
@@ -173,6 +177,7 @@ def count(network: Network, plan: Plan, activity: Activity) -> tuple[LayerEvents
         array = _words if part.array.readout == "pcsa" else _columns
         _add(counts, array(layer, part, ones, activity.images))
         _add(counts, _digital(plan, part, activity.images, counted=counted))
+        _add(counts, _window_sums(part, activity.images))
         _add(counts, _stream(network, plan, part.name, activity))
         converters = part.array.columns * len(part.tiles)
         found.append(
@@ -200,6 +205,38 @@ def _inputs(network: Network, trace: Trace) -> list[Bits]:
     return [bits, *(signs[:, None] > 0 for signs in trace.hidden)]
 
 
+def _ones(part: LayerPlan, bits: Bits) -> Ints:
+    """How often each input is 1, shape (planes, inputs), of bits of shape (N, planes, elements)."""
+    if part.sweep is None:
+        total: Ints = bits.sum(axis=0, dtype=np.int64)
+        return total
+    images = bits.sum(axis=0, dtype=np.int64).reshape(-1, *part.sweep.image)
+    return np.stack([_under_taps(part.sweep, image) for image in images])
+
+
+def _there(part: LayerPlan) -> Ints:
+    """In how many windows of an image each input lies within it, shape (inputs,)."""
+    if part.sweep is None:
+        return np.ones(part.inputs, np.int64)
+    return _under_taps(part.sweep, np.ones(part.sweep.image, np.int64))
+
+
+def _under_taps(sweep: Sweep, image: Ints) -> Ints:
+    """Sum of what stands under each tap in all windows, in the order of a window's elements."""
+    rows, columns = sweep.padding
+    padded = np.pad(image, ((rows, rows), (columns, columns), (0, 0)))
+    every = sliding_window_view(padded, sweep.kernel, axis=(0, 1))
+    chosen = every[:: sweep.stride[0], :: sweep.stride[1]]
+    return np.asarray(chosen.sum(axis=(0, 1)).ravel())
+
+
+def _by_position(bits: Bits, channels: int) -> Bits:
+    """Payloads of a stream of positions, of bits of shape (N, planes, elements)."""
+    count, planes, elements = bits.shape
+    moved = bits.reshape(count, planes, elements // channels, channels).swapaxes(1, 2)
+    return moved.reshape(-1, planes * channels)
+
+
 def _payloads(
     network: Network, plan: Plan, trace: Trace, inputs: Sequence[Bits]
 ) -> dict[str, Bits]:
@@ -209,6 +246,9 @@ def _payloads(
     names = ["input", *(layer.name for layer in plan.layers[:-1])]
     made: dict[str, Bits] = {}
     for name, bits, layer in zip(names, inputs, plan.layers, strict=True):
+        if channels := _channels(plan, name):
+            made[name] = _by_position(bits, channels)
+            continue
         flat = bits.reshape(images, -1)
         whole = trace.input if name == "input" and not network.input.bipolar else flat
         extra = _binary(whole.sum(axis=1, dtype=np.int64), widths[name] - flat.shape[1])
@@ -219,6 +259,24 @@ def _payloads(
     scores = _binary(trace.scores, SCORE_BITS).reshape(images, -1)
     made[last] = np.concatenate([best, scores], axis=1)
     return made
+
+
+def _channels(plan: Plan, name: str) -> int:
+    """Elements of a position of the stream ``name``; 0 if it is of vectors."""
+    if name == "input":
+        first = plan.layers[0].sweep
+        return first.image[2] if first else 0
+    (layer,) = (layer for layer in plan.layers if layer.name == name)
+    return layer.outputs if layer.sweep else 0
+
+
+def _transfers(plan: Plan, name: str) -> int:
+    """Transfers of an image on the stream ``name``."""
+    if name == "input":
+        first = plan.layers[0].sweep
+        return first.positions if first else 1
+    (layer,) = (layer for layer in plan.layers if layer.name == name)
+    return layer.results
 
 
 def _binary(values: Ints, width: int) -> Bits:
@@ -236,6 +294,9 @@ def _widths(network: Network, plan: Plan) -> Counts:
     widths = {"input": source.bits * source.elements + plan.layers[0].driven * _width(*reach)}
     for layer, after in pairwise(plan.layers):
         widths[layer.name] = layer.outputs + after.driven * _width(0, layer.outputs)
+    for name in widths:
+        if channels := _channels(plan, name):
+            widths[name] = channels * (source.bits if name == "input" else 1)
     classes = network.scores.outputs
     widths[plan.layers[-1].name] = (classes - 1).bit_length() + SCORE_BITS * classes
     return widths
@@ -249,9 +310,10 @@ def _width(low: int, high: int) -> int:
 
 
 def _stream(network: Network, plan: Plan, name: str, activity: Activity) -> Counts:
+    transfers = activity.images * _transfers(plan, name)
     return {
-        "transfers": activity.images,
-        "stream_bits": _widths(network, plan)[name] * activity.images,
+        "transfers": transfers,
+        "stream_bits": _widths(network, plan)[name] * transfers,
         "stream_toggles": activity.toggles[name],
     }
 
@@ -265,7 +327,7 @@ def _input_events(network: Network, plan: Plan, activity: Activity) -> LayerEven
         * source.elements
         * sum(image.width for image in plan.images if image.kind == "table")
     )
-    if plan.layers[0].driven:
+    if plan.layers[0].driven and not plan.layers[0].sweep:
         counts["adder_bits"] = images * source.elements * source.bits
     _add(counts, _stream(network, plan, "input", activity))
     return LayerEvents("input", "", 0, 0, counts)
@@ -274,7 +336,8 @@ def _input_events(network: Network, plan: Plan, activity: Activity) -> LayerEven
 def _columns(layer: Dense | Scores, part: LayerPlan, ones: Ints, images: int) -> Counts:
     """``sa`` and ``adc``: all rows at once."""
     array = part.array
-    reads = images * len(part.planes)
+    reads = images * part.windows * len(part.planes)
+    there = images * len(part.planes) * _there(part)
     devices = 2 if array.cell == "2t2r" else 1
     referenced = array.cell != "2t2r" or array.readout == "adc"
     pairs = array.bias_rows * array.columns * reads  # of one macro
@@ -282,7 +345,7 @@ def _columns(layer: Dense | Scores, part: LayerPlan, ones: Ints, images: int) ->
     for tile in part.tiles:
         rows, columns = slice(*tile.inputs), slice(*tile.outputs)
         on: Ints = ones[:, rows].sum(axis=0)
-        off = reads - on if part.drive == "bipolar" else np.zeros_like(on)
+        off = there[rows] - on if part.drive == "bipolar" else np.zeros_like(on)
         plus = (layer.weights[columns, rows] > 0).sum(axis=0)  # unused cells are -1
         matches = int((on * plus + off * (array.columns - plus)).sum())
         driven = int((on + off).sum())
@@ -327,7 +390,7 @@ def _words(layer: Dense | Scores, part: LayerPlan, ones: Ints, images: int) -> C
     array = part.array
     single = array.cell == "1t1r"
     words = part.chunks * part.chunk  # an engine reads, whether it has an output left or not
-    enabled = images * part.inputs * len(part.planes)
+    enabled = images * int(_there(part).sum()) * len(part.planes)
     if part.drive != "bipolar":
         enabled = int(ones.sum())
     sensed = words * enabled
@@ -351,7 +414,7 @@ def _word_matches(layer: Dense | Scores, part: LayerPlan, ones: Ints, images: in
     """Cells of enabled columns that hold +1: their one device is LRS."""
     plus = (layer.weights > 0).sum(axis=0)
     if part.drive == "bipolar":
-        return int(plus.sum()) * images * len(part.planes)
+        return int((_there(part) * plus).sum()) * images * len(part.planes)
     return int((ones * plus).sum())
 
 
@@ -367,14 +430,14 @@ def _digital(plan: Plan, part: LayerPlan, images: int, *, counted: bool) -> Coun
     counts = dict.fromkeys(EVENTS, 0)
     counts["rom_bits"] = sum(image.depth * image.width for image in memories.values())
     # A reference code comes with each read, to each macro.
-    counts["rom_bits"] += array.ref_codes * array.ref_bits * len(part.tiles) * part.activations
+    codes = array.ref_codes * array.ref_bits * len(part.tiles) * part.activations
     wide = _width(*part.u_range)
     if array.readout == "adc":
         terms = outputs * sum(tile.outputs[0] == 0 for tile in part.tiles) * len(part.planes)
         counts["adder_bits"] += terms * array.adc_bits if terms > lanes else 0
     elif array.readout == "pcsa" and part.reads_per_output * len(part.planes) > 1:
         width = (array.columns * part.slices_per_read).bit_length()
-        counts["adder_bits"] += part.activations * part.chunk * width
+        counts["adder_bits"] += part.reads * part.chunk * width
     if part.driven:
         counts["adder_bits"] += lanes * wide
     if part.scores:
@@ -389,5 +452,24 @@ def _digital(plan: Plan, part: LayerPlan, images: int, *, counted: bool) -> Coun
         counts["popcount_bits"] += lanes
         counts["comparisons"] += outputs
         counts["compare_bits"] += outputs * part.groups.bit_length()
-    counts["popcount_bits"] += outputs * counted
-    return {name: number * images for name, number in counts.items()}
+    vectors = part.results if part.early_pool else part.windows
+    made = {name: number * images * vectors for name, number in counts.items()}
+    made["rom_bits"] += codes * images
+    made["popcount_bits"] += outputs * counted * images * part.results
+    return made
+
+
+def _window_sums(part: LayerPlan, images: int) -> Counts:
+    """What adds up ``D`` of a window: position by position, then tap by tap, or the taps alone."""
+    sweep = part.sweep
+    if sweep is None or not part.driven:
+        return {}
+    taps, windows = sweep.kernel[0] * sweep.kernel[1], part.windows * images
+    if part.drive == "bipolar":
+        return {"popcount_bits": taps * windows}
+    channels, positions = sweep.image[2], sweep.positions * images
+    low, high = min(0, part.planes[-1]), sum(plane for plane in part.planes if plane > 0)
+    added = taps * _width(low * channels, high * channels) * windows
+    if part.planes == (1,):
+        return {"popcount_bits": channels * positions, "adder_bits": added}
+    return {"adder_bits": channels * len(part.planes) * positions + added}
