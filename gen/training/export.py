@@ -56,8 +56,6 @@ def fold(trained: Trained, name: str, shape: tuple[int, ...]) -> Network:
             layers.append(Scores(label, layer.weights))
             continue
         values = table if index == 0 else np.array([-1, 1])
-        if like.image and not source.bipolar:
-            values = np.append(values, 0)  # beyond the border
         theta, flip = _thresholds(layer, layer.norm, unit if index == 0 else Fraction(1), values)
         layers.append(_hidden(label, like, layer, theta, flip))
     return Network(name, source, tuple(layers))
