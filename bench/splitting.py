@@ -27,6 +27,7 @@ from binohm.gen.energy import figures as energy_figures
 from binohm.gen.errors import BinohmError
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Dense, Network
+from binohm.gen.plan import Plan
 from binohm.gen.split import split
 from binohm.gen.technology import load as load_technology
 from binohm.gen.training.export import fold
@@ -42,8 +43,8 @@ __all__ = ["PARTS", "RECIPES", "ROWS", "name_of"]
 ROWS = (0, 512, 256, 128)
 """Most inputs of a group; 0 for the unsplit network."""
 
-SIDES = {512: 96, 256: 64, 128: 48}
-"""Rows of arrays, and bias rows: four standard deviations of a random sum."""
+SIDES = (512, 256, 128)
+"""Rows of arrays."""
 
 COLUMNS = 64
 
@@ -226,14 +227,14 @@ def energy(_: Path) -> Figures:
 
 def _costs(network: Network, rows: int, images: NDArray[np.uint8]) -> dict[str, Any]:
     """Of a split network, and of the same weights with a converter at every column."""
-    settings = [f"array.rows={rows}", f"array.columns={COLUMNS}"]
-    plan = map_network(network, load(None, [*settings, f"array.bias_rows={SIDES[rows]}"]))
+    hidden = {layer.name for layer in network.layers[1:] if isinstance(layer, Dense)}
+    bias, plan = _amplified(network, rows, hidden)
     activity = measure_activity(network, plan, images)
     mine = [asdict(layer) for layer in count(network, plan, activity)]
     other = [asdict(layer) for layer in count(*baseline(network, plan), activity)]
     facts = energy_figures(mine, other, len(images), load_technology(None), {})
-    hidden = {layer.name for layer in network.layers[1:] if isinstance(layer, Dense)}
     found: dict[str, Any] = {
+        "bias_rows": bias,
         "hidden_layers_without_converters": sum(
             layer.array.readout == "sa" for layer in plan.layers if layer.name in hidden
         ),
@@ -250,6 +251,16 @@ def _costs(network: Network, rows: int, images: NDArray[np.uint8]) -> dict[str, 
             f"{word}_all_pj": round(design["total_pj"], 2),
         }
     return found
+
+
+def _amplified(network: Network, rows: int, hidden: set[str]) -> tuple[int, Plan]:
+    """The fewest of a few numbers of bias rows that hold all thresholds, and the plan."""
+    for bias in (rows // 4, rows // 2, rows, 2 * rows):
+        settings = [f"array.rows={rows}", f"array.columns={COLUMNS}", f"array.bias_rows={bias}"]
+        plan = map_network(network, load(None, settings))
+        if all(layer.array.readout == "sa" for layer in plan.layers if layer.name in hidden):
+            break
+    return bias, plan
 
 
 def _readout(design: dict[str, Any], names: set[str]) -> float:

@@ -221,6 +221,7 @@ def groups() -> str:
 
 
 SPLIT_COSTS = {
+    "bias_rows": "bias rows",
     "strobes": "strobes of amplifiers",
     "conversions": "conversions",
     "sense_amplifiers": "amplifiers",
@@ -243,7 +244,8 @@ def split_energy() -> str:
             if isinstance(costs, str):
                 cells = [costs] + [""] * (len(SPLIT_COSTS) - 1)
             else:
-                cells = [number(costs[f"{word}_{key}"]) for key in SPLIT_COSTS]
+                values = {"split_bias_rows": costs["bias_rows"], "converters_bias_rows": 0, **costs}
+                cells = [number(values[f"{word}_{key}"]) for key in SPLIT_COSTS]
             lines.append(f"| {rows} | {design} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,91 @@
+"""The bench of input splitting: what was not trained is no figure, and what is shown is known."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from test_training import made_up
+
+from binohm.gen.training.export import fold
+from binohm.gen.training.recipe import Trained
+from binohm.sim.golden import accuracy, forward
+
+BENCH = str(Path(__file__).parent.parent / "bench")
+
+EPOCHS = 1
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The bench, with small networks, of which those for 512 and 128 rows are not trained."""
+    monkeypatch.syspath_prepend(BENCH)
+    import splitting
+
+    setup = splitting.Setup(0.15, {"epochs": EPOCHS})
+    monkeypatch.setattr(splitting, "RECIPES", {"mnist-mlp": setup})
+    monkeypatch.setattr(splitting, "RESULTS", tmp_path)
+    monkeypatch.setattr(splitting, "load_data", lambda _: labelled())
+
+    def finished(name: str) -> Iterator[tuple[int, Trained | None, str]]:
+        yield 0, made_up(setup.recipe(name, 0)), "1 of 1 epochs"
+        yield 512, None, "not run"
+        yield 256, made_up(setup.recipe(name, 256)), "1 of 1 epochs"
+        yield 128, None, "3 of 5 epochs"
+
+    monkeypatch.setattr(splitting, "finished", finished)
+    return splitting
+
+
+def labelled() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    return rng.integers(0, 256, (60, 28, 28)).astype(np.uint8), rng.integers(0, 10, 60)
+
+
+def test_figures_are_those_of_what_was_trained(bench: ModuleType, tmp_path: Path) -> None:
+    found = {key: value for key, (value, _) in bench.accuracies("mnist-mlp").items()}
+    images, labels = labelled()
+    for rows, name in ((0, "unsplit"), (256, "256")):
+        trained = made_up(bench.RECIPES["mnist-mlp"].recipe("mnist-mlp", rows))
+        right = accuracy(forward(fold(trained, "x", (28, 28)), images).predictions, labels)
+        assert found["mnist_mlp_accuracy"][name] == pytest.approx(100 * right, abs=0.01)
+        assert found["mnist_mlp_validation"][name] == 50
+        log = tmp_path / "splitting" / f"mnist-mlp_0.15_{name}.csv"
+        assert log.read_text().splitlines()[1] == "1,1.000000,0.500000,0.500000"
+    assert found["mnist_mlp_accuracy"].keys() == {"unsplit", "256"}
+    assert found["mnist_mlp_epochs"]["128"] == "3 of 5 epochs"
+    assert found["mnist_mlp_epochs"]["512"] == "not run"
+    assert found["mnist_mlp_converters_images_unequal"] == {"512": 0, "256": 0, "128": 0}
+    assert found["mnist_mlp_converters_bits"] == {"512": 10, "256": 9, "128": 8}
+    whole = found["mnist_mlp_accuracy"]["unsplit"]
+    assert set(found["mnist_mlp_converters_accuracy"].values()) == {whole}
+    assert found["mnist_mlp_not_retrained"]["512"] == whole  # 307 inputs fit
+
+
+def test_groups_read_by_amplifiers_save_their_conversions(bench: ModuleType) -> None:
+    table = bench.energy(Path())["energy_mnist_mlp"][0]
+    assert table["512"] == "not run" and table["128"] == "3 of 5 epochs"
+    costs = table["256"]
+    assert costs["hidden_layers"] == costs["hidden_layers_without_converters"] == 2
+    # 307 outputs of two groups in each of two layers, in five blocks of 64 columns each.
+    assert costs["split_sense_amplifiers"] == 2 * 2 * 5 * 64
+    saved = costs["converters_conversions"] - costs["split_conversions"]
+    assert saved == costs["split_strobes"] >= 307 * 2 * 2
+    assert costs["split_hidden_readout_pj"] < costs["converters_hidden_readout_pj"]
+
+
+def test_the_published_groups_use_their_rows(
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = replace(bench.RECIPES["mnist-mlp"], width=1.0)
+    monkeypatch.setattr(bench, "RECIPES", {"cifar10-vgg": setup})
+    found = {key: value for key, (value, _) in bench.utilisation(Path()).items()}
+    used = {
+        rows: [layer["rows_used"] for layer in found[f"cifar10_vgg_groups_{rows}"].values()]
+        for rows in (512, 256, 128)
+    }
+    assert used[512] == [75.0] * 4 + [100.0] * 3
+    assert used[256] == [75.0] * 2 + [100.0] * 5
+    assert used[128] == [100.0] * 7
