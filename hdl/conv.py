@@ -103,11 +103,12 @@ def windows(
     bits = Value.cast(positions.payload)
     added = sum_range is not None and not bipolar
     total = _total(m, bits, channels, planes) if added else Signal(0)
+    width = len(bits) + len(total)
     window = library.place(
         m,
         "window",
         Window,
-        len(bits) + len(total),
+        width,
         image=spec.image,
         kernel=spec.kernel,
         stride=spec.stride,
@@ -122,7 +123,9 @@ def windows(
         vectors.valid.eq(window.o.valid),
         window.o.ready.eq(vectors.ready),
     ]
-    under = [window.o.payload.bits.word_select(t, len(bits) + len(total)) for t in range(taps)]
+    # A signal for each tap: a bit of a wide value is that whole value, as often as one is taken.
+    under = [Signal(width, name=f"under_{t}") for t in range(taps)]
+    m.d.comb += Cat(under).eq(window.o.payload.bits)
     on = window.o.payload.on
     m.d.comb += vectors.p.bits.eq(
         Cat(
@@ -135,7 +138,7 @@ def windows(
     if masked:
         m.d.comb += vectors.p.on.eq(Cat(on for _ in range(channels)))
     if added:
-        sums = [tap[len(bits) :] for tap in under]
+        sums: list[Value] = [tap[len(bits) :] for tap in under]
         if total.shape().signed:
             sums = [value.as_signed() for value in sums]
         m.d.comb += vectors.p.sum.eq(add_up(sums))

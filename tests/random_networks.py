@@ -81,7 +81,8 @@ def random_conv_network(rng: np.random.Generator, form: str = "step") -> Network
     """One to three convolutions with all they can have, and up to one dense layer behind them."""
     table = random_table(rng, form)
     scale = 1 if table.bipolar else max(1, int(np.abs(table.table).max()) // 2)
-    shape = rows, columns, channels = (int(n) for n in rng.integers((3, 3, 1), (8, 8, 5)))
+    rows, columns, channels = (int(n) for n in rng.integers((3, 3, 1), (8, 8, 5)))
+    shape = (rows, columns, channels)
     layers: list[Dense | Scores] = []
     for index in range(int(rng.integers(1, 4))):
         kernel = tuple(int(min(rng.choice([1, 2, 3, 5]), n)) for n in (rows, columns))

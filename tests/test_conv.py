@@ -114,7 +114,7 @@ def test_random_networks_equal_golden(tmp_path: Path, seed: int) -> None:
 
 def random_config(rng: np.random.Generator, network: Network) -> Config:
     """Settings under which the network maps."""
-    while True:
+    for attempt in range(99):
         own: dict[str, dict[str, Any]] = {}
         for index, layer in enumerate(network.layers):
             kind = (*kinds(network, index), border(network, index))
@@ -136,9 +136,10 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         config = Config.model_validate({"layers": own, "host": host, "goal": goal})
         try:
             map_network(network, config)
-        except BinohmError:  # a pool of sums of groups, for one
-            continue
-        return config
+            return config
+        except BinohmError as error:  # a pool of sums of groups, for one
+            assert attempt < 98, error
+    raise AssertionError
 
 
 def unsplit(network: Network) -> Network:
