@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from binohm.gen.console import print_table
-from binohm.gen.network import Dense, Network
+from binohm.gen.network import Conv, Dense, Network, Scores
 
 __all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_network"]
 __all__ += ["print_energy", "print_run"]
@@ -25,7 +25,7 @@ def network_figures(network: Network) -> dict[str, Any]:
         "layers": [
             {
                 "name": layer.name,
-                "kind": "dense" if isinstance(layer, Dense) else "scores",
+                "kind": _kind(layer),
                 "inputs": layer.inputs,
                 "outputs": layer.outputs,
                 "groups": layer.groups,
@@ -36,6 +36,12 @@ def network_figures(network: Network) -> dict[str, Any]:
         ],
         "weights": network.weight_count,
     }
+
+
+def _kind(layer: Dense | Scores) -> str:
+    if isinstance(layer, Conv):
+        return "conv"
+    return "dense" if isinstance(layer, Dense) else "scores"
 
 
 def print_network(figures: Figures) -> None:

@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 from random_networks import FORMS, random_conv, random_conv_network, random_images, random_table
 
+from binohm.gen.actions import device_maps
 from binohm.gen.combinations import CELLS, READOUTS, border, kinds, legal
 from binohm.gen.config import Config, load
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
-from binohm.gen.errors import BinohmError, ConfigError
+from binohm.gen.errors import BinohmError, ConfigError, OutputError
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Conv, Dense, Input, Network, Pool, Scores
 from binohm.gen.plan import Plan
 from binohm.sim.check import CheckResult, bench_files, check
+from binohm.sim.golden import forward
+from binohm.sim.run import run
 
 slow = pytest.mark.slow
 SUMS, SIGNS = Pool((2, 2), (2, 2), "sums"), Pool((2, 2), (2, 2), "signs")
@@ -267,3 +270,17 @@ def test_convolutions_come_first_and_fit_each_other() -> None:
     message = "layer c1: an image of 2 channels behind layer c0 with 4; give a model in which they "
     with pytest.raises(ConfigError, match=f"^{message}agree$"):
         map_network(network_of("step", first, second), load(None, ROOM))
+
+
+def test_what_knows_no_convolution_says_so(tmp_path: Path) -> None:
+    network, config = case("plain")
+    network.save(tmp_path / "m.npz")
+    images = random_images(np.random.default_rng(0), network, 2)
+    message = "layer c0 is a convolution, which --engine packed does not know; use golden"
+    with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
+        run(tmp_path / "m.npz", images, engine="packed")
+    found = run(tmp_path / "m.npz", images, engine="golden")
+    assert found.scores.tolist() == forward(network, images).scores.tolist()
+    message = "device: layer c0 is a convolution, which the model of devices does not know; leave "
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}\\[device\\] out$"):
+        device_maps(load(None, [*ROOM, "device.seed=1"]), map_network(network, config))
