@@ -1,5 +1,6 @@
 """Trained layers become integers, and a file that other tools read; neither takes PyTorch."""
 
+import os
 import re
 import sys
 from dataclasses import replace
@@ -12,10 +13,11 @@ from onnx_models import execute
 from binohm.gen import actions
 from binohm.gen.errors import ConfigError, ToolError
 from binohm.gen.importer.qonnx import import_model
-from binohm.gen.network import Dense
+from binohm.gen.network import Dense, Network
 from binohm.gen.training.export import fold, write_qonnx
 from binohm.gen.training.recipe import EPSILON, Norm, Recipe, Trained, TrainedLayer
-from binohm.sim.golden import forward
+from binohm.sim.datasets import load
+from binohm.sim.golden import accuracy, forward
 
 SHAPE = (3, 4)
 
@@ -210,6 +212,25 @@ def test_without_pytorch_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     )
     with pytest.raises(ToolError, match=message):
         actions.train("mnist-mlp", Recipe((784, 10)), tmp_path / "x.npz")
+
+
+SPLIT_CNN = Path(__file__).parent / "data" / "mnist_cnn_split.npz"
+
+
+def test_the_split_network_for_tests_is_what_its_readme_says() -> None:
+    network = Network.load(SPLIT_CNN)
+    assert [layer.groups for layer in network.layers] == [1, 3, 3, 6, 28, 1]
+    assert [layer.outputs for layer in network.layers] == [8, 8, 16, 16, 128, 10]
+    assert any(bound % 9 for bound in network.hidden[1].bounds)
+    assert not any(layer.flip.any() for layer in network.hidden)
+    assert SPLIT_CNN.stat().st_size < 100_000
+
+
+@pytest.mark.skipif("BINOHM_DATA" not in os.environ, reason="BINOHM_DATA is not set")
+def test_the_split_network_for_tests_tells_digits_apart() -> None:
+    images, labels = load("mnist")
+    predictions = forward(Network.load(SPLIT_CNN), images[:200]).predictions
+    assert accuracy(predictions, labels[:200]) > 0.93
 
 
 def test_falling_and_constant_outputs_occur() -> None:
