@@ -55,7 +55,8 @@ class RunResult:
         ``rtl``: from the first beat of an image that finds the design empty to the last beat of
         its result.
     interval_cycles : int or None
-        ``rtl``: between the last two results of the longest block: the steady state.
+        ``rtl``: between the last two results of the longest block: the steady state. Where there
+        are convolutions, between those before.
     block_images, block_cycles : tuple of int
         ``rtl``: images of each block, and cycles from its first beat to its last, both included.
     seconds : float
@@ -257,12 +258,19 @@ def _run_rtl(
         mismatches=len(wrong),
         first_mismatch=int(wrong[0]) if wrong.size else None,
         latency_cycles=int(blocks[0].last[0] - blocks[0].first[0]),
-        interval_cycles=int(np.diff(longest.last)[-1]) if len(longest.last) > 1 else None,
+        interval_cycles=_interval(build, longest),
         block_images=tuple(len(block.last) for block in blocks),
         block_cycles=tuple(int(block.last[-1] - block.first[0]) + 1 for block in blocks),
         seconds=time.monotonic() - begin,
         deviations=len(different(_golden_of(build))) if build.view == "device" else None,
     )
+
+
+def _interval(build: Build, block: Block) -> int | None:
+    """Cycles between results; behind windows the last image of a block is faster than others."""
+    spacing = np.diff(block.last)
+    swept = any(layer.sweep for layer in build.plan.layers) and len(spacing) > 1
+    return int(spacing[-2 if swept else -1]) if len(spacing) else None
 
 
 def _blocks(
