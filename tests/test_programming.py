@@ -120,7 +120,7 @@ def test_perfect_devices_compute_what_golden_does(
 ) -> None:
     facts = run(tmp_path / "out", simulator, *design, SLOW)
     assert facts["failures_injected"] == facts["failures_found"] == facts["false_reports"] == 0
-    assert facts["pulses"] > facts["cells"]
+    assert facts["most_pulses"] > 3
 
 
 @pytest.mark.slow
