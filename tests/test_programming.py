@@ -80,8 +80,9 @@ def run(
     *,
     faults: bool = False,
     firmware: str = "",
+    blank: bool = True,
 ) -> dict[str, int]:
-    """Build in ``out``, program from blank and use it; what the bench counts."""
+    """Build in ``out``, program and use it; what the bench counts."""
     plan = map_network(network, Config.model_validate(settings))
     maps, injected = draw(device, plan, 3), []
     if faults:
@@ -100,8 +101,12 @@ def run(
         build_dir=out,
         simulator=simulator,
         public=[wear],
-        plusargs=["+binohm_blank"],
-        variables={"EXACT": str(int(not faults)), "FIRMWARE": firmware},
+        plusargs=["+binohm_blank"] if blank else [],
+        variables={
+            "EXACT": str(int(not faults)),
+            "FIRMWARE": firmware,
+            "BLANK": str(int(blank)),
+        },
     )
     return dict(json.loads((out / "programmed.json").read_text()))
 
@@ -130,6 +135,11 @@ def test_failures_found_are_failures_injected(
     facts = run(tmp_path / "out", simulator, *design, SLOW, faults=True)
     assert facts["failures_injected"] == facts["failures_found"] > 4
     assert facts["false_reports"] == 0
+
+
+def test_arrays_that_hold_their_weights_get_no_pulse(tmp_path: Path) -> None:
+    facts = run(tmp_path / "out", "icarus", small_network(), MIXED, SLOW, blank=False)
+    assert facts["cells"] > 400 and facts["pulses"] == facts["failures_found"] == 0
 
 
 CONNECT = """
