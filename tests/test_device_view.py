@@ -36,6 +36,9 @@ WILD = Device(
 )  # fmt: skip
 """Devices that are wrong now and then, wear out, and need more than one pulse."""
 
+WEAK = replace(WILD, lrs_ohm=1e8, hrs_ohm=1e9, read_v=0.01, sense_offset_a=2e-11)
+"""The same with currents of 100 pA at most: every rounding shows."""
+
 ARRAYS = [
     array("sa", 8, 3, bias_rows=2, per_cycle=1),
     array("sa", 65, 8, bias_rows=5, per_cycle=3),
@@ -53,14 +56,17 @@ ARRAYS = [
 ]
 
 
-def prepare(place: Path, arrays: Sequence[Array], device: Device) -> Path:
-    """Maps, cells and images of arrays in ``place``; no device of the second was ever written."""
+def prepare(place: Path, arrays: Sequence[Array], *devices: Device) -> Path:
+    """Maps of ``devices`` in turn, cells and images of arrays in ``place``.
+
+    No device of the second array was ever written.
+    """
     rng = np.random.default_rng(len(arrays))
     place.mkdir()
     for k, kind in enumerate(arrays):
         cells = draw_cells(rng, kind, empty=False)
         np.save(place / f"cells{k}.npy", cells)
-        map = draw_tile(device, kind, 1 + k % 3, 5 + k % 2, k)
+        map = draw_tile(devices[k % len(devices)], kind, 1 + k % 3, 5 + k % 2, k)
         (place / f"map{k}.hex").write_text(map.text(), encoding="utf-8")
         (place / f"t{k}.hex").write_text(image(kind, cells), encoding="utf-8")
         if k == 1:
@@ -80,7 +86,7 @@ def sockets(arrays: Sequence[Array]) -> Sockets:
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_kind_of_array(bench: Callable[..., None], tmp_path: Path, cell: Cell) -> None:
     arrays = [replace(kind, cell=cell) for kind in ARRAYS]
-    source = prepare(tmp_path / "build", arrays, WILD)
+    source = prepare(tmp_path / "build", arrays, WILD, WILD, WEAK)
     bench(
         sockets(arrays),
         "binohm.sim.benches.device",
