@@ -21,6 +21,15 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(random.Random(request.node.name).getrandbits(32))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``slow_on_verilator``, which has to compile: there the test is a slow one."""
+    for item in items:
+        marked = isinstance(item, pytest.Function) and item.get_closest_marker("slow_on_verilator")
+        if marked and item.callspec.params["simulator"] == "verilator":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=SIMULATORS)
 def simulator(request: pytest.FixtureRequest) -> str:
     """Both simulators, always."""

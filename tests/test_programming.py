@@ -151,6 +151,7 @@ void write32(uint32_t address, uint32_t value) { writes(address, value); }
 """
 
 
+@pytest.mark.slow
 def test_the_c_code_of_the_docs_works(tmp_path: Path) -> None:
     """Compiled as it stands there, in place of our own host; only the names of registers differ."""
     page = (Path(__file__).parent.parent / "docs" / "programming.md").read_text(encoding="utf-8")
