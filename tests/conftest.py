@@ -40,7 +40,8 @@ def simulator(request: pytest.FixtureRequest) -> str:
 def bench(tmp_path: Path, simulator: str) -> Bench:
     """Run a cocotb bench against a component: ``bench(component, "binohm.sim.benches.x", key=1)``.
 
-    Keyword arguments reach the bench as environment variables in capitals.
+    Keyword arguments reach the bench as environment variables FACT_<KEY>: some
+    libraries set COLUMNS and LINES for a terminal.
     """
 
     def run(
@@ -54,7 +55,7 @@ def bench(tmp_path: Path, simulator: str) -> Bench:
             bench=module,
             build_dir=tmp_path / "build",
             simulator=simulator,
-            variables={key.upper(): str(value) for key, value in facts.items()},
+            variables={f"FACT_{key.upper()}": str(value) for key, value in facts.items()},
         )
 
     return run
