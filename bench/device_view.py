@@ -36,7 +36,7 @@ def measure(place: Path) -> dict[str, tuple[Any, str]]:
             source = prepare(own / "build", arrays, WILD)
             dut = own / "dut.v"
             dut.write_text(to_verilog({"dut": sockets(arrays)})["dut"], encoding="utf-8")
-            facts = {"ARRAYS": str([asdict(kind) for kind in arrays]), "FIRST": "0"}
+            facts = {"FACT_ARRAYS": str([asdict(kind) for kind in arrays]), "FACT_FIRST": "0"}
             try:
                 run_bench(
                     [dut, source], top="dut", bench="binohm.sim.benches.device",

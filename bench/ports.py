@@ -182,7 +182,7 @@ def on_macros(
         bench="binohm.sim.benches.ports",
         build_dir=build,
         simulator=simulator,
-        variables={"SIZES": str([*sizes]), "EXHAUSTIVE": str(exhaustive)},
+        variables={"FACT_SIZES": str([*sizes]), "FACT_EXHAUSTIVE": str(exhaustive)},
     )
     return dict(json.loads((build / "ports.json").read_text(encoding="utf-8")))
 

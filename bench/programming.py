@@ -62,14 +62,14 @@ def accuracy(network: Network, spares: int) -> float:
     kill(plan, maps)
     devices = Devices(network, plan, maps)
     moved = repaired(network, plan, maps) if spares else {}
-    for layer in plan.layers:
-        for tile in layer.tiles:
-            state = devices.states[tile.name] = State(maps[tile.name], tile.id)
-            for line in lines(network, plan, moved):
-                if line.name == tile.name:
-                    program_row(state, line.row, line.cells)
-            for bad, spare in moved.get(tile.name, {}).items():
-                state.currents[:, bad] = state.currents[:, layer.array.own_columns + spare]
+    arrays = {tile.name: (layer.array, tile.id) for layer in plan.layers for tile in layer.tiles}
+    devices.states = {name: State(maps[name], number) for name, (_, number) in arrays.items()}
+    for line in lines(network, plan, moved):
+        program_row(devices.states[line.name], line.row, line.cells)
+    for name, columns in moved.items():
+        currents, own = devices.states[name].currents, arrays[name][0].own_columns
+        for bad, spare in columns.items():
+            currents[:, bad] = currents[:, own + spare]
     x, y = load_data("digits")
     return round(100 * float((devices.forward(x).predictions == y).mean()), 2)
 

@@ -26,7 +26,7 @@ from binohm.hdl.positions import Positions
 from binohm.hdl.program_port import ProgramSpec, any_of, program_port
 from binohm.hdl.program_registers import ProgramRegisters
 from binohm.hdl.programmer import Programmer
-from binohm.hdl.registers import Registers
+from binohm.hdl.registers import Registers, connect_programmer
 
 __all__ = ["Pipeline", "PixelSpec"]
 
@@ -281,15 +281,8 @@ class Pipeline(Elaboratable):
             lines=spec.lines,
             columns=spec.columns,
         )
-        wiring.connect(m, registers.program, host.host)
-        for name in ("fail_a", "fail_b", "counted", "pulsed", "failed", "setting"):
-            m.d.comb += getattr(host, name).eq(getattr(programmer, name))
+        connect_programmer(m, registers, host, programmer)
         m.d.comb += [
-            programmer.command.payload.eq(host.command.payload),
-            programmer.command.valid.eq(host.command.valid),
-            host.command.ready.eq(programmer.command.ready),
-            programmer.stop.eq(host.stop),
-            programmer.empty.eq(~registers.busy),
             programmer.request.ready.eq(Cat(bus.request.ready for bus in buses).any()),
             programmer.response.valid.eq(Cat(bus.response.valid for bus in buses).any()),
             programmer.response.payload.eq(any_of([bus.response.payload for bus in buses])),

@@ -5,10 +5,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.checks import require_bool, require_int
-from binohm.hdl.program_registers import FIRST_PROGRAM, HOST_ACCESS, program_map
+from binohm.hdl.program_registers import (
+    FIRST_PROGRAM,
+    HOST_ACCESS,
+    ProgramRegisters,
+    program_map,
+)
+from binohm.hdl.programmer import Programmer
 from binohm.hdl.register import Register
 
-__all__ = ["ID", "VERSION", "Registers", "register_map"]
+__all__ = ["ID", "VERSION", "Registers", "connect_programmer", "register_map"]
 
 ID = 0x424E4F48
 """``BNOH``, the first letter in the highest byte."""
@@ -275,3 +281,19 @@ class Registers(wiring.Component):
                             m.d.sync += frozen.eq(values["CYCLES_HI"])
                 with m.Default():
                     m.d.sync += [self.rdata.eq(0), self.rresp.eq(SLVERR)]
+
+
+def connect_programmer(
+    m: Module, registers: Registers, host: ProgramRegisters, programmer: Programmer
+) -> None:
+    """Wire the registers of the design, those of programming, and the programmer."""
+    wiring.connect(m, registers.program, host.host)
+    for name in ("fail_a", "fail_b", "counted", "pulsed", "failed", "setting"):
+        m.d.comb += getattr(host, name).eq(getattr(programmer, name))
+    m.d.comb += [
+        programmer.command.payload.eq(host.command.payload),
+        programmer.command.valid.eq(host.command.valid),
+        host.command.ready.eq(programmer.command.ready),
+        programmer.stop.eq(host.stop),
+        programmer.empty.eq(~registers.busy),
+    ]

@@ -88,8 +88,8 @@ def unpack(word: int, bits: int, count: int) -> NDArray[np.int64]:
 
 
 def fact(name: str) -> Any:
-    """A parameter of the component, as the test passed it."""
-    return ast.literal_eval(os.environ[name.upper()])
+    """A parameter of the component, as the test passed it in the variable ``FACT_<NAME>``."""
+    return ast.literal_eval(os.environ[f"FACT_{name.upper()}"])
 
 
 async def record(

@@ -118,10 +118,12 @@ def check_macro(
             build_dir=build,
             simulator=simulator,
             variables={
-                "ARRAY": str(asdict(promise.array)),
-                "COMMANDS": str({name: list(cycles) for name, cycles in promise.commands.items()}),
-                "PULSES": str(promise.pulses),
-                "LOADED": str(parameters),
+                "FACT_ARRAY": str(asdict(promise.array)),
+                "FACT_COMMANDS": str({
+                    name: list(cycles) for name, cycles in promise.commands.items()
+                }),
+                "FACT_PULSES": str(promise.pulses),
+                "FACT_LOADED": str(parameters),
             },
         )
         facts = json.loads((build / "conformance.json").read_text(encoding="utf-8"))

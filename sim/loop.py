@@ -10,7 +10,7 @@ import subprocess
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +180,8 @@ class Running:
     process: "subprocess.Popen[str]"
     place: Path
     classes: int
+    said: list[str] = field(default_factory=list)
+    """What the simulator printed, beside numbers."""
 
     def progress(self) -> Iterator[int]:
         """Images done so far, until the program ends."""
@@ -187,6 +189,8 @@ class Running:
         for line in self.process.stdout:
             if line.strip().isdigit():
                 yield int(line)
+            elif line.strip():
+                self.said.append(line.strip())
 
     def block(self) -> Block:
         """Wait for the end and read the results.
@@ -200,7 +204,9 @@ class Running:
         status = self.process.wait()
         if status:
             errors = (self.place / "errors").read_text(errors="replace").split("\n")
-            reason = next((line for line in reversed(errors) if line), f"status {status}")
+            fatal = [line for line in self.said if "%Fatal" in line or "%Error" in line]
+            lines = [f"status {status}", *(line for line in errors if line), *fatal[:1]]
+            reason = lines[-1]
             raise ToolError(f"the simulation stopped: {reason}")
         words = 1 + self.classes
         row = np.dtype([("first", "<i8"), ("last", "<i8"), ("words", "<i4", (words,))])

@@ -21,6 +21,15 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(random.Random(request.node.name).getrandbits(32))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``slow_on_verilator``, which has to compile: there the test is a slow one."""
+    for item in items:
+        marked = isinstance(item, pytest.Function) and item.get_closest_marker("slow_on_verilator")
+        if marked and item.callspec.params["simulator"] == "verilator":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(params=SIMULATORS)
 def simulator(request: pytest.FixtureRequest) -> str:
     """Both simulators, always."""
@@ -31,7 +40,8 @@ def simulator(request: pytest.FixtureRequest) -> str:
 def bench(tmp_path: Path, simulator: str) -> Bench:
     """Run a cocotb bench against a component: ``bench(component, "binohm.sim.benches.x", key=1)``.
 
-    Keyword arguments reach the bench as environment variables in capitals.
+    Keyword arguments reach the bench as environment variables FACT_<KEY>: some
+    libraries set COLUMNS and LINES for a terminal.
     """
 
     def run(
@@ -45,7 +55,7 @@ def bench(tmp_path: Path, simulator: str) -> Bench:
             bench=module,
             build_dir=tmp_path / "build",
             simulator=simulator,
-            variables={key.upper(): str(value) for key, value in facts.items()},
+            variables={f"FACT_{key.upper()}": str(value) for key, value in facts.items()},
         )
 
     return run

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from binohm.hdl.program_port import ProgramSpec
 from binohm.hdl.program_registers import ProgramRegisters
 from binohm.hdl.programmer import Programmer, program_request
-from binohm.hdl.registers import Registers
+from binohm.hdl.registers import Registers, connect_programmer
 
 __all__ = ["Programmed"]
 
@@ -50,20 +50,11 @@ class Programmed(wiring.Component):
             if name in registers.signature.members:
                 ours, inner = getattr(self, name), getattr(registers, name)
                 m.d.comb += inner.eq(ours) if member.flow == In else ours.eq(inner)
-        wiring.connect(m, registers.program, host.host)
-        m.d.comb += [
-            getattr(host, name).eq(getattr(programmer, name))
-            for name in ("fail_a", "fail_b", "counted", "pulsed", "failed", "setting")
-        ]
+        connect_programmer(m, registers, host, programmer)
         m.d.comb += [
             getattr(self, name).eq(getattr(host, name)) for name in REMAP if self.spec.spares
         ]
         m.d.comb += [
-            programmer.command.payload.eq(host.command.payload),
-            programmer.command.valid.eq(host.command.valid),
-            host.command.ready.eq(programmer.command.ready),
-            programmer.stop.eq(host.stop),
-            programmer.empty.eq(~registers.busy),
             self.active.eq(programmer.active),
             self.request.payload.eq(programmer.request.payload),
             self.request.valid.eq(programmer.request.valid),

@@ -132,11 +132,23 @@ def test_a_build_without_maps_is_refused(tmp_path: Path) -> None:
 
 
 @slow
-def test_a_map_of_another_array_stops_the_simulation(
-    built: Callable[[str], Path], tmp_path: Path
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (0, "is no device map of this version; build again"),
+        (1, "belongs to another kind of array; build again"),
+        (-2, "is damaged; build again"),
+    ],
+)
+def test_a_map_that_does_not_fit_stops_the_simulation(
+    built: Callable[[str], Path], tmp_path: Path, word: int, message: str
 ) -> None:
     build = Path(shutil.copytree(built("mixed"), tmp_path / "mixed"))
+    words = (build / "device" / "fc0_t0.hex").read_text().splitlines()
+    words[word] = "0" * 16
+    other = build / "device" / "other.hex"
+    other.write_text("\n".join(words) + "\n")
     path = build / "rtl" / "binohm_random_layer_fc0.v"
-    path.write_text(path.read_text().replace("device/fc0_t0.hex", "device/out_t0.hex"))
-    with pytest.raises(ToolError, match="the simulation stopped: "):
+    path.write_text(path.read_text().replace("device/fc0_t0.hex", "device/other.hex"))
+    with pytest.raises(ToolError, match=f"the simulation stopped: .*device/other.hex {message}"):
         run(build, IMAGES, view="device")

@@ -28,6 +28,7 @@ def test_examples_of_devices_work(tmp_path: Path) -> None:
         for printed in PRINTS.findall(code):
             assert printed in lines
         accuracies += [float(found) for found in re.findall(r"accuracy +([\d.]+) %", done.stdout)]
-    exact, drawn, measured = accuracies
+    exact, drawn, by_rtl, measured = accuracies
     assert exact == 95.56
+    assert by_rtl == drawn
     assert 85 < drawn < exact and 20 < measured < drawn

@@ -178,6 +178,7 @@ def test_energy_needs_arrays(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out == ""
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page(tmp_path: Path) -> None:
     """The commands of docs/energy.md print what it shows."""
     text = (Path(__file__).parent.parent / "docs" / "energy.md").read_text(encoding="utf-8")

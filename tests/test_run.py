@@ -115,7 +115,8 @@ def test_what_does_not_fit_is_refused(built: Path, tmp_path: Path) -> None:
         run(built, IMAGES[:0])
     with pytest.raises(ValueError, match="processes must be at least 1, not 0"):
         run(built, IMAGES, processes=0)
-    with pytest.raises(ValueError, match="engine must be rtl, packed, golden or device, not 'fpga'"):
+    wrong = "engine must be rtl, packed, golden or device, not 'fpga'"
+    with pytest.raises(ValueError, match=wrong):
         run(built, IMAGES, engine="fpga")  # type: ignore[arg-type]
     NETWORK.save(tmp_path / "model.npz")
     with pytest.raises(OutputError, match=r"model\.npz is a file; --engine rtl needs a build dire"):

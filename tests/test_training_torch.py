@@ -1,5 +1,6 @@
 """Training by PyTorch: it learns, repeats and continues, and golden computes what it computes."""
 
+import importlib
 import itertools
 import json
 from dataclasses import replace
@@ -19,8 +20,8 @@ from binohm.sim.datasets import load
 from binohm.sim.golden import forward
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
-fit = pytest.importorskip("binohm.gen.training.fit")
-model = pytest.importorskip("binohm.gen.training.model")
+fit = importlib.import_module("binohm.gen.training.fit")
+model = importlib.import_module("binohm.gen.training.model")
 
 pytestmark = pytest.mark.extras
 

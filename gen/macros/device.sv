@@ -262,7 +262,7 @@ module binohm_device #(
         wear[d] = wear[d] + 1;
         if (wear[d] > limits[63:32]) worn[d] = 1;
         if (limits[29:28] == 0 && !worn[d]) begin
-            progress[d] = low[d] == target ? 4'd0 : progress[d] + 4'd1;
+            progress[d] = progress[d] + 4'd1;
             if (low[d] == target || progress[d] == (target ? limits[23:20] : limits[27:24])) begin
                 low[d] = target;
                 progress[d] = 0;
