@@ -23,14 +23,14 @@ class Window(wiring.Component):
     """Offer every window of every image.
 
     Positions come row by row and pass through a chain of line buffers that holds ``kernel - 1``
-    lines. Windows leave row by row; tap ``ky * kernel_x + kx`` is the position ``ky`` rows below and
-    ``kx`` columns right of the window's corner.
+    lines. Windows leave row by row; tap ``ky * kernel_x + kx`` is the position ``ky`` rows below
+    and ``kx`` columns right of the window's corner.
 
-    A window is valid in the cycle after the position under its last tap came in. Where that tap lies
-    beyond the border, positions of the next image count, and so do cycles in which none is offered
-    and none of its positions has come yet: once begun, an image is expected to come to its end.
-    Throughput is one position and one window per cycle; images follow each other without a gap,
-    unless a window reaches over two of them.
+    A window is valid in the cycle after the position under its last tap came in. Where that tap
+    lies beyond the border, positions of the next image count, and so do cycles in which none is
+    offered and none of its positions has come yet: once begun, an image is expected to come to its
+    end. Throughput is one position and one window per cycle; images follow each other without a
+    gap, unless a window reaches over two of them.
 
     Parameters
     ----------

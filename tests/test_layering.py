@@ -25,7 +25,7 @@ MAY_IMPORT = {
 COMMANDS, ACTIONS = "gen/commands.py", "gen/actions.py"
 """The command line's modules, which alone may import sim; the commands inside their functions."""
 
-DATA = {"gen/network.py", "gen/plan.py", "gen/errors.py"}
+DATA = {"gen/network.py", "gen/layers.py", "gen/plan.py", "gen/errors.py"}
 """What sim shares; these import NumPy and each other alone."""
 
 ONLY = {

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.importer.exact import Number, Surd, ceil, floor, is_zero, magnitude, scaled, sign
-from binohm.gen.network import LIMIT
+from binohm.gen.layers import LIMIT
 
 __all__ = ["Ranking", "reaches_zero", "threshold"]
 

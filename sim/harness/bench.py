@@ -120,7 +120,7 @@ class Tap:
         self.payload = getattr(stream, f"{name}__payload")
         self.width = len(self.payload)
         self.rows, self.columns = facts.get("map", (1, 1))
-        self.each = self.rows * self.columns
+        self.each: int = self.rows * self.columns
         self.moved = 0
 
     @property
