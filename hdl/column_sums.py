@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.checks import range_shape, require_int, require_planes
 from binohm.hdl.popcount import add_up
-from binohm.hdl.walk import walk, windows
+from binohm.hdl.walk import rom_address_shape, walk
 
 __all__ = ["ColumnSums"]
 
@@ -45,9 +45,11 @@ class ColumnSums(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(tiles * steps * chunk * bits))
-        Tile ``r``, counted through all groups, has output ``o`` from bit
-        ``(r * steps * chunk + o) * bits`` on.
+    i : In(stream.Signature(tiles * chunk * bits))
+        Of a vector, the chunk that ``step`` says: tile ``r``, counted through all groups, has its
+        output ``s`` from bit ``(r * chunk + s) * bits`` on.
+    step : Out(range(steps))
+        The chunk of the vector that is looked at in this cycle. One bit if ``steps`` is 1.
     o : Out(stream.Signature(ArrayLayout(range(low, high + 1), chunk * groups)))
         Chunk ``t`` holds outputs ``t * chunk`` and up: group ``g`` of output ``s`` of the chunk is
         element ``s * groups + g``.
@@ -77,7 +79,8 @@ class ColumnSums(wiring.Component):
         self.planes = planes
         total = range_shape(self.sum_range)
         super().__init__({
-            "i": In(stream.Signature(sum(tiles_per_group) * steps * chunk * bits)),
+            "i": In(stream.Signature(sum(tiles_per_group) * chunk * bits)),
+            "step": Out(rom_address_shape(steps)),
             "o": Out(stream.Signature(data.ArrayLayout(total, chunk * len(tiles_per_group)))),
         })
 
@@ -103,9 +106,10 @@ class ColumnSums(wiring.Component):
             free.eq(~self.o.valid | self.o.ready),
             moved.eq(free & self.i.valid),
             self.i.ready.eq(free & last),
+            self.step.eq(step),
         ]
 
-        counts = self._counts(m, step)
+        counts = self._counts(m)
         if len(self.planes) == 1:
             sums = counts if self.planes[0] > 0 else [-count for count in counts]
         else:
@@ -120,16 +124,15 @@ class ColumnSums(wiring.Component):
 
         return m
 
-    def _counts(self, m: Module, step: Value) -> list[Signal]:
+    def _counts(self, m: Module) -> list[Signal]:
         """Counts of this plane and chunk: the groups of output 0, of output 1, and so on."""
-        columns = windows(
-            m,
-            self.i.payload,
-            step,
-            parts=sum(self.tiles_per_group),
-            steps=self.steps,
-            width=self.chunk * self.bits,
-        )
+        # A signal for each tile: a part of a wide value is that whole value, as often as one is
+        # taken.
+        columns = [
+            Signal(self.chunk * self.bits, name=f"tile_{r}")
+            for r in range(sum(self.tiles_per_group))
+        ]
+        m.d.comb += Cat(columns).eq(self.i.payload)
         counts = []
         for s in range(self.chunk):
             tiles = iter(columns)

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.activations import activations_layout
 from binohm.hdl.bdpe import Bdpe
+from binohm.hdl.chunk_select import ChunkSelect
 from binohm.hdl.column_sums import ColumnSums
 from binohm.hdl.conv import ConvSpec, windows
 from binohm.hdl.fork import Fork
@@ -242,34 +243,49 @@ class Layer(wiring.Component):
                 bits=spec.adc_bits,
                 planes=spec.planes,
             )
-        answers = self._by_row_tile(q)
+        rows = self._by_row_tile(q)
         if spec.conv and spec.conv.pool and spec.conv.pool.early:
-            answers, taken = self._pool(m, answers, taken)
+            # All of them do the same at the same time: the handshake of one is that of all.
+            pools = [self._pool(m, f"pool_{n}", row, taken) for n, row in enumerate(rows)]
+            rows, taken = [bits for bits, _ in pools], pools[0][1]
         m.d.comb += [
-            walk.i.payload.eq(answers),
+            walk.i.payload.eq(Cat(self._chunk(m, n, row, walk) for n, row in enumerate(rows))),
             walk.i.valid.eq(taken.valid),
             taken.ready.eq(walk.i.ready),
         ]
         self._driven = drive.driven if spec.sum_range else None
         return walk.o
 
-    def _by_row_tile(self, q: Sequence[Value]) -> Value:
-        """Responses side by side: the outputs of one row of tiles, padded to whole chunks."""
+    def _by_row_tile(self, q: Sequence[Value]) -> list[Value]:
+        """Responses of each row of tiles, side by side and padded to whole chunks."""
         spec = self.spec
         bits = spec.pins.q_bits // spec.pins.columns
+        rows: list[Value] = []
         parts: list[Value] = []
         for tile, response in zip(spec.tiles, q, strict=True):
             start, stop = tile.outputs
             parts.append(response[: (stop - start) * bits])
             if stop == spec.outputs:
                 parts.append(Const(0, (spec.steps * spec.chunk - stop) * bits))
-        return Cat(*parts)
+                rows.append(Cat(*parts))
+                parts = []
+        return rows
 
-    def _pool(self, m: Module, bits: Value, control) -> tuple[Value, object]:
+    def _chunk(self, m: Module, number: int, row: Value, walk) -> Value:
+        """Of a row of tiles, what ``walk`` looks at."""
+        steps = self.spec.steps
+        if steps == 1:
+            return row
+        name, width = f"select_{number}", len(row) // steps
+        select = self.library.place(m, name, ChunkSelect, width, steps=steps)
+        m.d.comb += [select.i.eq(row), select.step.eq(walk.step)]
+        return select.o
+
+    def _pool(self, m: Module, name: str, bits: Value, control) -> tuple[Value, object]:
         """Join the bits of several windows, and the handshake that belongs to them."""
         pool = self.spec.conv.pool
         part = self.library.place(
-            m, "pool", Pool, len(bits), image=pool.image, kernel=pool.kernel, stride=pool.stride
+            m, name, Pool, len(bits), image=pool.image, kernel=pool.kernel, stride=pool.stride
         )
         m.d.comb += [
             part.i.payload.eq(bits),
@@ -425,7 +441,7 @@ class Layer(wiring.Component):
             wiring.connect(m, chunks, gather.i)
             chunks = gather.o
         if spec.conv and spec.conv.pool and not spec.conv.pool.early:
-            bits, pooled = self._pool(m, chunks.p.bits, chunks)
+            bits, pooled = self._pool(m, "pool", chunks.p.bits, chunks)
             m.d.comb += [
                 self.o.p.bits.eq(bits),
                 self.o.valid.eq(pooled.valid),

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.checks import require_int
 from binohm.hdl.majority import majority
-from binohm.hdl.walk import rom_address, rom_address_shape, walk, windows
+from binohm.hdl.walk import rom_address, rom_address_shape, walk
 
 __all__ = ["SenseColumns"]
 
@@ -29,8 +29,11 @@ class SenseColumns(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(groups * steps * chunk))
-        Group ``g`` of output ``o`` is bit ``g * steps * chunk + o``.
+    i : In(stream.Signature(groups * chunk))
+        Of a vector, the chunk that ``step`` says: group ``g`` of its output ``s`` is bit
+        ``g * chunk + s``.
+    step : Out(range(steps))
+        The chunk of the vector that is looked at in this cycle. One bit if ``steps`` is 1.
     o : Out(stream.Signature(chunk))
         Chunk ``t`` holds outputs ``t * chunk`` and up: the majority over the groups of
         ``bit ^ flip``, where a tie gives 1.
@@ -49,7 +52,8 @@ class SenseColumns(wiring.Component):
         self.steps = steps
         self.groups = groups
         super().__init__({
-            "i": In(stream.Signature(groups * steps * chunk)),
+            "i": In(stream.Signature(groups * chunk)),
+            "step": Out(rom_address_shape(steps)),
             "o": Out(stream.Signature(chunk)),
             "rom_addr": Out(rom_address_shape(steps)),
             "rom_data": In(chunk * groups),
@@ -66,13 +70,15 @@ class SenseColumns(wiring.Component):
             moved.eq(free & self.i.valid),
             self.i.ready.eq(free & last),
             self.rom_addr.eq(rom_address(following)),
+            self.step.eq(step),
         ]
 
-        sensed = windows(
-            m, self.i.payload, step, parts=self.groups, steps=self.steps, width=self.chunk
-        )
         votes = Signal(self.chunk * self.groups)
-        by_output = Cat(window[s] for s in range(self.chunk) for window in sensed)
+        by_output = Cat(
+            self.i.payload[g * self.chunk + s]
+            for s in range(self.chunk)
+            for g in range(self.groups)
+        )
         m.d.comb += votes.eq(by_output ^ self.rom_data)
 
         with m.If(free):

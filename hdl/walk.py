@@ -1,8 +1,8 @@
-"""Walking along a held vector: the step counter, its ROM address, and what it points at."""
+"""Walking along a held vector: the step counter, and its ROM address."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetSignal, Shape, Signal, Value
+from amaranth.hdl import Const, Module, Mux, ResetSignal, Shape, Signal, Value
 
-__all__ = ["rom_address", "rom_address_shape", "walk", "windows"]
+__all__ = ["rom_address", "rom_address_shape", "walk"]
 
 
 def walk(m: Module, steps: int, moved: Value, *, name: str = "step") -> tuple[Value, Value, Value]:
@@ -32,22 +32,6 @@ def walk(m: Module, steps: int, moved: Value, *, name: str = "step") -> tuple[Va
         m.d.comb += following.eq(Mux(last, 0, step + 1))
     m.d.sync += step.eq(following)
     return step, last, following
-
-
-def windows(
-    m: Module, held: Signal, step: Value, *, parts: int, steps: int, width: int
-) -> list[Signal]:
-    """Of each of ``parts`` equal parts of ``held``, the ``width`` bits that belong to ``step``."""
-    views = [Signal(width, name=f"window_{part}") for part in range(parts)]
-    if steps == 1:
-        m.d.comb += Cat(views).eq(held)
-        return views
-    start = Signal(range(steps * width), name="window_start")
-    m.d.comb += start.eq(step * width)
-    for part, view in enumerate(views):
-        whole = held[part * steps * width : (part + 1) * steps * width]
-        m.d.comb += view.eq(whole.bit_select(start, width))
-    return views
 
 
 def rom_address_shape(steps: int) -> Shape:

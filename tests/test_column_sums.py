@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from walked import Walked
 
 from binohm.gen.verilog import to_verilog
 from binohm.hdl.column_sums import ColumnSums
@@ -35,7 +36,9 @@ def test_matches_golden(
         "bits": bits,
         "planes": planes,
     }
-    bench(ColumnSums(**what), "binohm.sim.benches.column_sums", **what)
+    bench(
+        Walked(ColumnSums(**what), sum(tiles_per_group)), "binohm.sim.benches.column_sums", **what
+    )
 
 
 def test_sum_range_holds_every_sum() -> None:

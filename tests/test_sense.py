@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from walked import Walked
 
 from binohm.gen.verilog import to_verilog
 from binohm.hdl.sense import SenseColumns
@@ -21,7 +22,7 @@ from binohm.hdl.sense import SenseColumns
     ],
 )
 def test_matches_golden(bench: Callable[..., None], chunk: int, steps: int, groups: int) -> None:
-    sense = SenseColumns(chunk, steps=steps, groups=groups)
+    sense = Walked(SenseColumns(chunk, steps=steps, groups=groups), groups)
     bench(sense, "binohm.sim.benches.sense", chunk=chunk, steps=steps, groups=groups)
 
 
