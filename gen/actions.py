@@ -26,7 +26,7 @@ from binohm.gen.errors import ConfigError, DataError, OutputError, ToolError
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.macro_views import macro_pins
 from binohm.gen.mapping import map_network
-from binohm.gen.network import Conv, Network
+from binohm.gen.network import Network
 from binohm.gen.output import replacing
 from binohm.gen.pictures import made_up
 from binohm.gen.plan import Plan
@@ -222,7 +222,7 @@ def run(
         bar(f"run {what}") as shown,
     ):
         rtl = path.is_dir() or view != "digital"
-        engine = engine or ("rtl" if rtl else _model_engine(Network.load(path)))
+        engine = engine or ("rtl" if rtl else "packed")
         if engine != "rtl" and view != "digital":
             raise ConfigError(f"--view {view} is a view of the Verilog; --engine {engine} has none")
         result = running.run(
@@ -252,12 +252,6 @@ def run(
     if path.is_dir() and not seed:
         _keep(path, "run", figures)
     return figures
-
-
-def _model_engine(network: Network) -> Literal["packed", "golden"]:
-    """The fastest model that knows all layers of a network."""
-    swept = any(isinstance(layer, Conv) for layer in network.layers)
-    return "golden" if swept else "packed"
 
 
 def _energy(directory: Path, x: running.Images, technology: Technology) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.errors import DataError, OutputError
-from binohm.gen.network import Conv, Ints, Network
+from binohm.gen.network import Ints, Network
 from binohm.gen.plan import LayerPlan
 from binohm.sim import golden
 from binohm.sim.device.network import Devices, load_maps
@@ -168,7 +168,6 @@ def _model(directory: Path, engine: Engine) -> tuple[Network, Model]:
     if engine == "golden":
         return network, lambda part, _: _golden(network, part, layers)
     _require_exact(layers)
-    _require_dense(network)
     packed = Packed(network)
     return network, lambda part, _: packed.scores(part)
 
@@ -208,15 +207,6 @@ def _require_exact(layers: tuple[LayerPlan, ...] | None) -> None:
             raise OutputError(
                 f"layer {layer.name} has a lossy converter, which --engine packed does not know; "
                 "use golden"
-            )
-
-
-def _require_dense(network: Network) -> None:
-    for layer in network.layers:
-        if isinstance(layer, Conv):
-            raise OutputError(
-                f"layer {layer.name} is a convolution, which --engine packed does not know; use "
-                "golden"
             )
 
 

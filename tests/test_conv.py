@@ -15,13 +15,11 @@ from binohm.gen.combinations import CELLS, READOUTS, border, kinds, legal
 from binohm.gen.config import Config, load
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
-from binohm.gen.errors import BinohmError, ConfigError, OutputError
+from binohm.gen.errors import BinohmError, ConfigError
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Conv, Dense, Input, Network, Pool, Scores
 from binohm.gen.plan import Plan
 from binohm.sim.check import CheckResult, bench_files, check
-from binohm.sim.golden import forward
-from binohm.sim.run import run
 
 slow = pytest.mark.slow
 SUMS, SIGNS = Pool((2, 2), (2, 2), "sums"), Pool((2, 2), (2, 2), "signs")
@@ -272,15 +270,8 @@ def test_convolutions_come_first_and_fit_each_other() -> None:
         map_network(network_of("step", first, second), load(None, ROOM))
 
 
-def test_what_knows_no_convolution_says_so(tmp_path: Path) -> None:
+def test_what_knows_no_convolution_says_so() -> None:
     network, config = case("plain")
-    network.save(tmp_path / "m.npz")
-    images = random_images(np.random.default_rng(0), network, 2)
-    message = "layer c0 is a convolution, which --engine packed does not know; use golden"
-    with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
-        run(tmp_path / "m.npz", images, engine="packed")
-    found = run(tmp_path / "m.npz", images, engine="golden")
-    assert found.scores.tolist() == forward(network, images).scores.tolist()
     message = "device: layer c0 is a convolution, which the model of devices does not know; leave "
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}\\[device\\] out$"):
         device_maps(load(None, [*ROOM, "device.seed=1"]), map_network(network, config))

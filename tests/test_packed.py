@@ -1,13 +1,24 @@
 """Packed: equal to golden on everything."""
 
 import os
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from random_networks import networks, random_images, random_network
+from hypothesis import strategies as st
+from random_networks import (
+    FORMS,
+    networks,
+    random_conv,
+    random_conv_network,
+    random_images,
+    random_network,
+    random_signs,
+)
 
-from binohm.gen.network import Dense, Input, Network, Scores
+from binohm.gen.network import Conv, Dense, Input, Network, Pool, Scores
 from binohm.sim import packed
 from binohm.sim.datasets import load
 from binohm.sim.golden import forward
@@ -33,7 +44,7 @@ def test_blocks_and_long_vectors_match_golden(
     rng = np.random.default_rng(3)
     network = random_network(rng, (784, 130, 65, 10), form, groups)
     images = random_images(rng, network, 150)
-    monkeypatch.setattr(packed, "BLOCK", 64)  # two and a part
+    monkeypatch.setattr(packed, "VECTORS", 64)  # two and a part
     assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
 
 
@@ -62,6 +73,60 @@ def test_any_table_matches_golden(kind: str) -> None:
     network = random_network(rng, (65, 8, 3), "unsigned")
     network = Network("any", Input((65,), tables[kind], False), network.layers)
     images = random_images(rng, network, 30)
+    assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 1 << 32), st.sampled_from(FORMS))
+def test_convolutions_match_golden(seed: int, form: str) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_conv_network(rng, form)
+    images = random_images(rng, network, 3)
+    assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
+
+
+@pytest.mark.parametrize("of", ["sums", "signs"])
+@pytest.mark.parametrize("form", ["step", "unsigned"])
+def test_many_channels_and_groups_match_golden(
+    form: str, of: Literal["sums", "signs"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Channels of no, one and several whole words; groups that begin and end within a position."""
+    rng = np.random.default_rng(11)
+    pool = Pool((2, 2), (2, 2), of)
+    layers: list[Dense | Scores] = []
+    image, scale = (9, 8, 3), 1 if form == "step" else 8
+    for channels, groups, padding in ((64, 1, (1, 1)), (65, 5, (1, 0)), (130, 4, (0, 1))):
+        conv = random_conv(
+            rng, f"c{channels}", image, channels, scale=scale, groups=groups, padding=padding
+        )
+        layers.append(replace(conv, pool=pool if channels == 65 else None))
+        image, scale = layers[-1].result, 1
+    dense = random_network(rng, (layers[-1].gives, 70, 2), groups=7).layers[0]
+    layers += [dense, Scores("out", random_signs(rng, 10, 70))]
+    source = random_network(rng, (1, 1), form).input
+    network = Network("wide", Input((9, 8, 3), source.table, source.bipolar), tuple(layers))
+    images = random_images(rng, network, 20)
+    wanted = forward(network, images).scores
+    assert len(np.unique(wanted, axis=0)) > 10
+    assert np.array_equal(Packed(network).scores(images), wanted)
+    monkeypatch.setattr(packed, "VECTORS", 150)
+    monkeypatch.setattr(packed, "MAP", 9 * 8 * 2 * 7)
+    assert np.array_equal(Packed(network).scores(images), wanted)
+
+
+def test_products_beyond_24_bits_match_golden() -> None:
+    """Sums of an odd number of odd values near 2^24, one apart from their thresholds."""
+    table = np.full(256, 1 << 15, np.int64)
+    table[0] = 1
+    weights = np.ones((3, 9 * 65), np.int8)
+    top = (9 * 65 - 1 << 15) + 1
+    assert top > 1 << 24
+    theta = np.array([[top - 1, top, top + 1]])
+    conv = Conv("c", weights, theta, np.zeros((1, 3), bool), image=(3, 3, 65), kernel=(3, 3))
+    network = Network("n", Input((3, 3, 65), table, False), (conv, Scores("out", weights[:, :3])))
+    images = np.full((1, 3, 3, 65), 255, np.uint8)
+    images[0, 1, 1, 1] = 0
+    assert forward(network, images).hidden[0].tolist() == [[1, 1, -1]]
     assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
 
 
