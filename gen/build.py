@@ -9,7 +9,8 @@ from binohm.gen.network import Network
 from binohm.gen.plan import LayerPlan, Plan
 from binohm.gen.verilog import to_verilog
 from binohm.hdl.conv import ConvSpec, PoolSpec
-from binohm.hdl.layer import Layer, LayerSpec, TileSpec
+from binohm.hdl.layer import Layer
+from binohm.hdl.layer_spec import LayerSpec, TileSpec
 from binohm.hdl.library import Library
 from binohm.hdl.pipeline import Pipeline, PixelSpec
 from binohm.hdl.program_port import ProgramSpec
@@ -110,13 +111,15 @@ def _layer_spec(
         tiles=tuple(
             TileSpec(
                 tile.name,
-                f"mem/{tile.name}.hex",
+                f"mem/{tile.image}.hex",
                 tile.id,
                 tile.group,
                 tile.inputs,
                 (tile.outputs[0], tile.outputs[1]),
-                f"mem/{tile.name}_reference.hex" if array.ref_bits else "",
+                f"mem/{tile.image}_reference.hex" if array.ref_bits else "",
                 f"device/{tile.name}.hex" if maps else "",
+                tile.plane,
+                tile.replica,
             )
             for tile in layer.tiles
         ),
@@ -126,6 +129,8 @@ def _layer_spec(
         spares=array.spare_columns,
         conv=_conv_spec(layer),
         part=_part(plan, layer),
+        parallel_planes=layer.parallel_planes,
+        replicas=layer.replicas,
     )
 
 
@@ -142,7 +147,7 @@ def _conv_spec(layer: LayerPlan) -> ConvSpec | None:
     )
     return ConvSpec(
         sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, sweep.image[2], pool,
-        held=layer.reads > 1,
+        held=layer.reads > 1 and layer.replicas == 1,
     )  # fmt: skip
 
 

@@ -152,6 +152,18 @@ class ArrayConfig(_Section):
         "pcsa: arrays side by side in an engine: `columns` times as many inputs are read at once.",
         f'"auto" or 1 to {MAX_COUNT} arrays',
     )
+    planes: Literal["series", "parallel"] = _key(
+        "series",
+        "adc, pcsa: how the bit planes of an input of several bits are read: one after another,\n"
+        "or all at once, each from a copy of the layer's arrays.",
+        '"series" or "parallel"',
+    )
+    replicas: Count = _key(
+        1,
+        "Convolutions: copies of the layer's arrays, which take its windows in turn. At most one\n"
+        "a window is made: then all positions are computed at once.",
+        f"1 to {MAX_COUNT} copies",
+    )
 
 
 class HostConfig(_Section):

@@ -9,7 +9,8 @@ at.
 The rules, with ``accept`` the cycle in which an item enters a stage and ``leave`` that in which it
 is taken from it; "free" stands for the ``leave`` of the item before:
 
-- one-register stages (sums, threshold): ``accept >= free``, offered in ``accept + 1``;
+- one-register stages (sums, sums of planes, threshold): ``accept >= free``, offered in
+  ``accept + 1``;
 - macros: see :class:`binohm.gen.plan.Array`;
 - ``gather``: a chunk enters a cycle; the last one of a vector also waits for ``free``;
 - the input: a beat a cycle, the last one of a frame also waits for ``free``;
@@ -18,6 +19,8 @@ is taken from it; "free" stands for the ``leave`` of the item before:
 - windows and pools: see :class:`binohm.hdl.window.Window`, which goes on by itself at the end of an
   image until something comes, so that the last image of a stream leaves faster than others; windows
   that take several requests wait in a register of their own;
+- replicas: a window enters the register of the replica whose turn it is, ``accept >= free`` there,
+  and what becomes of it leaves in its turn;
 - the output: a result enters when the last beat of the one before moves.
 """
 
@@ -114,9 +117,10 @@ def predict(network: Network, plan: Plan, *, images: int = 32) -> Prediction:
 
 
 def _alone(layer: LayerPlan) -> int:
-    reads = layer.activations * layer.array.interval
+    windows = -(-layer.windows // layer.replicas)
+    reads = windows * layer.reads * layer.array.interval
     if layer.array.readout != "pcsa":
-        walks = layer.results if layer.early_pool else layer.windows
+        walks = layer.results if layer.early_pool else windows
         reads = max(reads, walks * layer.reads * layer.chunks)
     return max(reads, layer.sweep.positions) if layer.sweep else reads
 
@@ -136,24 +140,43 @@ class _Stage(Protocol):
 
 def _layer(layer: LayerPlan, before: LayerPlan | None, down: _Stage) -> _Stage:
     """The stages of a layer behind another one."""
-    sweep, pcsa = layer.sweep, layer.array.readout == "pcsa"
-    pool = sweep.pool if sweep else None
-    if sweep and pool and not layer.early_pool:
+    sweep = layer.sweep
+    if sweep is None:
+        down = _arrays(layer, _decision(layer, down))
+        return _Collect(before.results, down, counts=True) if before and before.sweep else down
+    if layer.early_pool:
+        down = _decision(layer, down)
+    if pool := sweep.pool:
         down = _Window(sweep.windows, pool.kernel, pool.stride, (0, 0), down)
+    if layer.replicas > 1:
+        merge = _Merge(down)
+        down = _Dispatch([_replica(layer, merge) for _ in range(layer.replicas)], layer.windows)
+    else:
+        down = _replica(layer, down, held=layer.reads > 1)
+    return _Window(sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, down)
+
+
+def _replica(layer: LayerPlan, down: _Stage, *, held: bool = True) -> _Stage:
+    """One copy of a convolution's arrays and of what follows them, up to a pool."""
+    down = _arrays(layer, down if layer.early_pool else _decision(layer, down))
+    return _Register(down) if held else down
+
+
+def _arrays(layer: LayerPlan, down: _Stage) -> _Stage:
+    """From vectors to what the arrays answer; words are added up."""
+    if layer.array.readout == "pcsa":
+        return _Words(layer, _Register(down))
+    return _Columns(layer, down)
+
+
+def _decision(layer: LayerPlan, down: _Stage) -> _Stage:
+    """From there to vectors."""
     down = _Collect(layer.chunks, down)
     if layer.array.readout != "sa":
         down = _Register(down)
-    if pcsa:
-        down = _Words(layer, _Register(down))
-    else:
-        down = _Walk(layer.chunks, down)
-        if sweep and pool and layer.early_pool:
-            down = _Window(sweep.windows, pool.kernel, pool.stride, (0, 0), down)
-        down = _Columns(layer, down)
-    if sweep:
-        down = _Register(down) if layer.reads > 1 else down
-        return _Window(sweep.image[:2], sweep.kernel, sweep.stride, sweep.padding, down)
-    return _Collect(before.results, down, counts=True) if before and before.sweep else down
+    if layer.parallel_planes:
+        down = _Register(down)
+    return down if layer.array.readout == "pcsa" else _Walk(layer.chunks, down)
 
 
 class _Input:
@@ -364,7 +387,7 @@ class _Columns:
     """``sa`` and ``adc``: a request for each plane of a vector."""
 
     def __init__(self, layer: LayerPlan, down: _Stage) -> None:
-        self._planes = len(layer.planes)
+        self._planes = layer.series
         self._arrays = _Arrays(layer)
         self._down = down
 
@@ -384,7 +407,7 @@ class _Words:
 
     def __init__(self, layer: LayerPlan, down: _Register) -> None:
         self._chunks = layer.chunks
-        self._reads = layer.reads_per_output * len(layer.planes)
+        self._reads = layer.reads_per_output * layer.series
         self._arrays = _Arrays(layer)
         self._down = down
 
@@ -397,6 +420,38 @@ class _Words:
                 if read == self._reads - 1:
                     self._down.leave(last=chunk == self._chunks - 1)
         return accepted
+
+    def drain(self) -> None:
+        self._down.drain()
+
+
+class _Dispatch:
+    """Windows in turn, each to a replica, which holds it in a register."""
+
+    def __init__(self, replicas: list[_Stage], windows: int) -> None:
+        self._replicas = replicas
+        self._windows = windows
+        self._window = 0
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        replica = self._replicas[self._window % len(self._replicas)]
+        self._window = (self._window + 1) % self._windows
+        return replica.push(offered)
+
+    def drain(self) -> None:
+        self._replicas[0].drain()
+
+
+class _Merge:
+    """What replicas give, taken in the order in which it comes here: one a cycle."""
+
+    def __init__(self, down: _Stage) -> None:
+        self._down = down
+        self._taken = BEFORE
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        self._taken = self._down.push(max(offered, self._taken + 1))
+        return self._taken
 
     def drain(self) -> None:
         self._down.drain()

@@ -59,7 +59,7 @@ def _layer(
     if plan.late_pool:
         assert isinstance(layer, Dense)
         yield f"{plan.name}_pool", layer.flip.astype(np.uint8)
-    for tile in plan.tiles:
+    for tile in plan.originals:
         if plan.array.readout == "pcsa":
             yield tile.name, _words(layer.weights, plan, tile)
         else:

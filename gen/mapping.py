@@ -11,6 +11,8 @@
 - *Parallelism*, where it is ``auto``: the least hardware with which the layer takes no more cycles
   an image than ``goal.interval``. If nothing is fast enough, which takes an interval shorter than
   the number of planes, everything is done at once.
+- *Copies*: one of all tiles for each bit plane where planes are read in parallel, and all of that
+  once for each replica; at most one replica a window.
 - *Integers*: see :mod:`binohm.gen.periphery`.
 
 What does not fit is refused with the layer, what it needs and what to do:
@@ -153,12 +155,16 @@ class _Design:
     chunk: int
     slices_per_read: int
     parts: tuple[tuple[tuple[int, int], ...], ...]
+    parallel_planes: bool
+    replicas: int
 
     @property
     def tiles(self) -> int:
+        copies = self.replicas * (len(self.planes) if self.parallel_planes else 1)
         if self.array.readout == "pcsa":
-            return self.chunk * self.slices_per_read
-        return sum(map(len, self.parts)) * -(-self.layer.outputs // self.array.own_columns)
+            return copies * self.chunk * self.slices_per_read
+        across = -(-self.layer.outputs // self.array.own_columns)
+        return copies * sum(map(len, self.parts)) * across
 
 
 def _design(
@@ -173,7 +179,9 @@ def _design(
     how = legal(readout, config.cell, inputs, kind, edge)
     assert how is not None
     _check_pool(layer, readout)
-    passes = len(planes) * (prod(layer.windows) if isinstance(layer, Conv) else 1)
+    windows = prod(layer.windows) if isinstance(layer, Conv) else 1
+    copies = (config.planes == "parallel" and len(planes) > 1, min(config.replicas, windows))
+    passes = (1 if copies[0] else len(planes)) * -(-windows // copies[1])
     _check_spares(layer.name, config, readout, programming=programming)
     if readout == "pcsa":
         chunk, width = engines(layer, config, passes, goal)
@@ -181,7 +189,7 @@ def _design(
             "pcsa", config.cell, config.rows, config.columns, 0, 0, config.columns, 1, 1, 1
         )
         parts: tuple[tuple[tuple[int, int], ...], ...] = (((0, layer.inputs),),)
-        return _Design(layer, inputs, how, array, planes, magnitude, chunk, width, parts)
+        return _Design(layer, inputs, how, array, planes, magnitude, chunk, width, parts, *copies)
     per_cycle, chunk = columns(layer, config, passes, goal)
     there = config.columns + config.spare_columns
     steps = -(-there // per_cycle)
@@ -202,7 +210,7 @@ def _design(
         spare_columns=config.spare_columns,
     )
     parts = tuple(_cut(start, stop, config.rows) for start, stop in pairwise(_bounds(layer)))
-    return _Design(layer, inputs, how, array, planes, magnitude, chunk, 1, parts)
+    return _Design(layer, inputs, how, array, planes, magnitude, chunk, 1, parts, *copies)
 
 
 def _bounds(layer: Dense | Scores) -> tuple[int, ...]:
@@ -361,22 +369,24 @@ def _check_size(designs: Sequence[_Design]) -> None:
     tiles = sum(design.tiles for design in designs)
     cells = sum(design.tiles * design.array.lines * design.array.columns for design in designs)
     largest = max(designs, key=lambda design: design.tiles)
+    cure = " or fewer replicas" if largest.replicas > 1 else ""
     if tiles > MAX_TILES:
         raise CapacityError(
             f"layer {largest.layer.name}: {largest.tiles} of {tiles} arrays, more than "
-            f"{MAX_TILES}; use larger arrays"
+            f"{MAX_TILES}; use larger arrays{cure}"
         )
     if cells > MAX_CELLS:
         raise CapacityError(
             f"layer {largest.layer.name}: {largest.tiles} of {tiles} arrays, which have {cells} "
-            f"cells, more than {MAX_CELLS}; use arrays nearer to the layers in size"
+            f"cells, more than {MAX_CELLS}; use arrays nearer to the layers in size{cure}"
         )
 
 
 def _layer_plan(design: _Design, first: int) -> LayerPlan:
     layer, array = design.layer, design.array
     sizes = [[stop - start for start, stop in group] for group in design.parts]
-    places = _engine_places(design) if array.readout == "pcsa" else _array_places(design)
+    places = [*(_engine_places(design) if array.readout == "pcsa" else _array_places(design))]
+    planes = range(len(design.planes) if design.parallel_planes else 1)
     return LayerPlan(
         name=layer.name,
         scores=isinstance(layer, Scores),
@@ -398,10 +408,21 @@ def _layer_plan(design: _Design, first: int) -> LayerPlan:
             driven=design.how.driven,
         ),
         tiles=tuple(
-            Tile(f"{layer.name}_t{index}", first + index, *place)
-            for index, place in enumerate(places)
+            Tile(
+                f"{layer.name}_t{index}",
+                first + index,
+                *place,
+                plane,
+                replica,
+                f"{layer.name}_t{index % len(places)}" if index >= len(places) else "",
+            )
+            for index, (replica, plane, place) in enumerate(
+                product(range(design.replicas), planes, places)
+            )
         ),
         sweep=_sweep(layer),
+        parallel_planes=design.parallel_planes,
+        replicas=design.replicas,
     )
 
 
@@ -432,7 +453,7 @@ def _engine_places(design: _Design) -> Iterator[Place]:
 def _images(design: _Design, plan: LayerPlan) -> Iterator[Image]:
     name, array, lanes = plan.name, plan.array, plan.chunk * plan.groups
     bits = array.ref_bits
-    for tile in plan.tiles:
+    for tile in plan.originals:
         yield Image(tile.name, "cells", name, array.depth, array.word_bits)
         if bits:
             yield Image(

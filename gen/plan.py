@@ -14,7 +14,8 @@ reference code of the column in an array that has reference codes instead of bia
 
 How a layer is read
 -------------------
-``planes`` are the weights of the bit planes, read in series; ``(1,)`` where the input is -1/+1.
+``planes`` are the weights of the bit planes, read in series, or with ``parallel_planes`` at once,
+each from arrays of its own; ``(1,)`` where the input is -1/+1.
 ``drive`` says what a bit puts on its line: ``bipolar``, +1 or -1; ``unipolar``, +1 or off.
 ``M = sum over planes of plane * m`` is what counts. ``D`` is the same sum over ``d``. Then the
 layer's ``u`` is ``M`` if ``driven`` is false (``D`` is constant, and part of the thresholds) and
@@ -167,6 +168,10 @@ class Tile:
         of engine ``e`` serves outputs ``e``, ``e + engines``, ...
     slice : int
         ``pcsa``: position among the ``slices_per_read`` tiles of an engine; 0 otherwise.
+    plane, replica : int
+        Which bit plane it reads where they are read in parallel, and whose windows; 0 otherwise.
+    copy_of : str
+        The tile whose cells, and image, it has too; empty if it has its own.
     """
 
     name: str
@@ -175,6 +180,14 @@ class Tile:
     inputs: tuple[int, int]
     outputs: tuple[int, int, int]
     slice: int = 0
+    plane: int = 0
+    replica: int = 0
+    copy_of: str = ""
+
+    @property
+    def image(self) -> str:
+        """Name of the image of its cells."""
+        return self.copy_of or self.name
 
 
 @dataclass(frozen=True)
@@ -186,12 +199,12 @@ class Image:
     name : str
         ``mem/<name>.hex``: ``depth`` lines of ``ceil(width / 4)`` lower-case hex digits.
     kind : str
-        - ``cells``: a tile. ``sa``, ``adc``: word ``a`` holds columns ``a * per_cycle`` and up,
-          the first in the low bits, ``column_bits`` each: bit ``r`` is row ``r`` (1 is +1), then a
-          bit for each bias row that is +1, then a bit for each bias row that is -1. The bias
-          ``b`` of a column is in its first ``|b|`` bias rows, all of b's sign. ``pcsa``: word
-          ``r`` is row ``r``, bit ``c`` is column ``c``. Unused cells are 0.
-        - ``reference``: a tile with reference codes, ``<tile>_reference``; one word of
+        - ``cells``: a tile and its copies. ``sa``, ``adc``: word ``a`` holds columns
+          ``a * per_cycle`` and up, the first in the low bits, ``column_bits`` each: bit ``r`` is
+          row ``r`` (1 is +1), then a bit for each bias row that is +1, then a bit for each bias row
+          that is -1. The bias ``b`` of a column is in its first ``|b|`` bias rows, all of b's sign.
+          ``pcsa``: word ``r`` is row ``r``, bit ``c`` is column ``c``. Unused cells are 0.
+        - ``reference``: the same of reference codes, ``<tile>_reference``; one word of
           ``fields[0]`` bits a code, two's complement, that of column 0 lowest, 0 where unused.
         - ``flip``: ``sa``; word ``a`` holds outputs ``a * chunk`` and up, ``groups`` bits each.
         - ``threshold``: word ``a`` holds outputs ``a * chunk`` and up; for each output its groups,
@@ -281,9 +294,15 @@ class LayerPlan:
     u_range : (low, high)
         All values ``u`` can take; (0, 1) for ``sa``.
     tiles : tuple of Tile
-        ``sa``, ``adc``: by group, then rows, then columns. ``pcsa``: by engine, then slice.
+        By replica, then by plane, if in parallel. Then ``sa``, ``adc``: by group, rows, columns;
+        ``pcsa``: by engine, slice.
     sweep : Sweep or None
         What makes a convolution of the layer: each window is a vector of ``inputs``.
+    parallel_planes : bool
+        Whether each bit plane has arrays of its own, so that all are read at once.
+    replicas : int
+        Copies of the arrays and what follows them; window ``w`` of an image is that of replica
+        ``w % replicas``.
     """
 
     name: str
@@ -300,6 +319,23 @@ class LayerPlan:
     u_range: tuple[int, int]
     tiles: tuple[Tile, ...]
     sweep: Sweep | None = None
+    parallel_planes: bool = False
+    replicas: int = 1
+
+    @property
+    def series(self) -> int:
+        """Bit planes that are read one after another."""
+        return 1 if self.parallel_planes else len(self.planes)
+
+    @property
+    def copies(self) -> int:
+        """Tiles that hold the same cells."""
+        return self.replicas * len(self.planes) // self.series
+
+    @property
+    def originals(self) -> tuple[Tile, ...]:
+        """The tiles that are not copies of another."""
+        return self.tiles[: len(self.tiles) // self.copies]
 
     @property
     def windows(self) -> int:
@@ -343,15 +379,15 @@ class LayerPlan:
 
     @property
     def activations(self) -> int:
-        """Array activations (read requests) per image."""
+        """Array activations (read requests, each to one replica) per image."""
         return self.windows * self.reads
 
     @property
     def reads(self) -> int:
         """Array activations per vector."""
         if self.array.readout == "pcsa":
-            return self.chunks * self.reads_per_output * len(self.planes)
-        return len(self.planes)
+            return self.chunks * self.reads_per_output * self.series
+        return self.series
 
     def cells(self, tile: Tile) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Output and input of every cell, shape (rows, columns) each; -1 where a cell is unused."""
@@ -431,6 +467,14 @@ class Plan:
         for layer in facts["layers"]:
             if not layer["sweep"]:
                 del layer["sweep"]
+            if not layer["parallel_planes"]:
+                del layer["parallel_planes"]
+            if layer["replicas"] == 1:
+                del layer["replicas"]
+            for tile in layer["tiles"]:
+                for key in ("plane", "replica", "copy_of"):
+                    if not tile[key]:
+                        del tile[key]
             layer["array"] = {
                 key: value
                 for key, value in layer["array"].items()

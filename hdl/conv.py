@@ -65,6 +65,15 @@ class ConvSpec:
         return any(self.padding)
 
     @property
+    def windows(self) -> int:
+        """Windows of an image."""
+        rows, columns = (
+            (self.image[k] + 2 * self.padding[k] - self.kernel[k]) // self.stride[k] + 1
+            for k in range(2)
+        )
+        return rows * columns
+
+    @property
     def taps(self) -> int:
         """Positions of a window."""
         return self.kernel[0] * self.kernel[1]

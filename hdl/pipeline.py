@@ -246,6 +246,7 @@ class Pipeline(Elaboratable):
             build_id=self.build_id,
             elements=self.pixels.elements,
             classes=self.classes,
+            at_once=tuple(layer.spec.replicas for _, layer in self.layers),
             **({"programming": True, "spares": self.program.spares} if self.program else {}),
         )
         for name, (_, driven) in AXI_LITE.items():

@@ -1,7 +1,7 @@
 """What a host sees and sets: AXI4-Lite registers."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.checks import require_bool, require_int
@@ -100,6 +100,8 @@ class Registers(wiring.Component):
         SLVERR.
     spares : int
         Most spare columns of an array.
+    at_once : tuple of int
+        Array reads that each layer can begin in a cycle; 1 each if it is empty.
 
     Members
     -------
@@ -109,8 +111,8 @@ class Registers(wiring.Component):
     started, accepted, error, done : In(1)
         Events of the frames: first beat; last beat of a good one, of a dropped one; last beat of a
         result. All four may come in one cycle.
-    activated : In(layers)
-        High for a cycle with each array read of a layer.
+    activated : In(StructLayout({"layer_0": range(at_once[0] + 1), ...}))
+        Array reads of each layer that begin in this cycle.
     enable : Out(1)
     program : Out(HOST_ACCESS)
     busy : Out(1)
@@ -126,6 +128,7 @@ class Registers(wiring.Component):
         classes: int,
         programming: bool = False,
         spares: int = 0,
+        at_once: tuple[int, ...] = (),
     ) -> None:
         require_int("layers", layers)
         require_int("build_id", build_id, least=0)
@@ -138,12 +141,20 @@ class Registers(wiring.Component):
             raise ValueError(f"layers must be 1 to {most}, not {layers}")
         if build_id >= 1 << 32:
             raise ValueError(f"build_id must be 0 to 2**32 - 1, not {build_id}")
+        at_once = at_once or (1,) * layers
+        for reads in at_once:
+            require_int("an element of at_once", reads)
+        if len(at_once) != layers:
+            raise ValueError(f"at_once must have {layers} elements, not {len(at_once)}")
         self.layers = layers
         self.build_id = build_id
         self.elements = elements
         self.classes = classes
         self.programming = programming
         self.map = register_map(layers, programming=programming, spares=spares)
+        activated = data.StructLayout({
+            f"layer_{layer}": range(reads + 1) for layer, reads in enumerate(at_once)
+        })
         super().__init__({
             "awaddr": In(12),
             "awvalid": In(1),
@@ -166,7 +177,7 @@ class Registers(wiring.Component):
             "accepted": In(1),
             "error": In(1),
             "done": In(1),
-            "activated": In(layers),
+            "activated": In(activated),
             "enable": Out(1, init=1),
             **({"program": Out(HOST_ACCESS), "busy": Out(1)} if programming else {}),
         })
@@ -220,7 +231,10 @@ class Registers(wiring.Component):
             "FRAMES_IN": self.accepted,
             "FRAMES_OUT": self.done,
             "FRAME_ERRORS": self.error,
-            **{f"ACTIVATIONS_{layer}": self.activated[layer] for layer in range(self.layers)},
+            **{
+                f"ACTIVATIONS_{layer}": self.activated[f"layer_{layer}"]
+                for layer in range(self.layers)
+            },
         }
         counters = {
             name: Signal(64 if name == "CYCLES" else 32, name=name.lower()) for name in events

@@ -19,7 +19,8 @@ What a read does, physically:
 - ``pcsa`` drives one word line and senses the enabled columns: the two devices of a cell, or for
   ``1t1r`` its one and, on the line, a reference pair.
 
-A convolution reads its arrays once a window and plane; a line beyond the border is off. Its streams
+A convolution reads its arrays once a window and plane, whichever copy of them it is: so what a read
+does is counted on the originals, for all copies. A line beyond the border is off. Its streams
 move once a position. Line buffers and pools are not among the events.
 
 A stream's register toggles where a vector differs from the one before; the first one comes after
@@ -54,7 +55,7 @@ MEMORIES = ("flip", "threshold", "affine")
 
 EVENTS = {
     "activations": "read requests to a layer, what the register ACTIVATIONS counts",
-    "macro_reads": "reads of single macros: each request goes to all macros of the layer",
+    "macro_reads": "reads of single macros: each request goes to all macros of a replica",
     "line_drives": "lines driven, bias rows included",
     "gates": "access transistors on the driven lines",
     "lrs": "devices in the low resistance state that conduct during a read",
@@ -173,13 +174,13 @@ def count(network: Network, plan: Plan, activity: Activity) -> tuple[LayerEvents
     ):
         counts = dict.fromkeys(EVENTS, 0)
         counts["activations"] = part.activations * activity.images
-        counts["macro_reads"] = counts["activations"] * len(part.tiles)
+        counts["macro_reads"] = counts["activations"] * len(part.tiles) // part.replicas
         array = _words if part.array.readout == "pcsa" else _columns
         _add(counts, array(layer, part, ones, activity.images))
         _add(counts, _digital(plan, part, activity.images, counted=counted))
         _add(counts, _window_sums(part, activity.images))
         _add(counts, _stream(network, plan, part.name, activity))
-        converters = part.array.columns * len(part.tiles)
+        converters = part.array.columns * len(part.tiles)  # of all copies
         found.append(
             LayerEvents(part.name, part.array.cell, part.array.adc_bits, converters, counts)
         )
@@ -342,7 +343,7 @@ def _columns(layer: Dense | Scores, part: LayerPlan, ones: Ints, images: int) ->
     referenced = array.cell != "2t2r" or array.readout == "adc"
     pairs = array.bias_rows * array.columns * reads  # of one macro
     counts = dict.fromkeys(EVENTS, 0)
-    for tile in part.tiles:
+    for tile in part.originals:
         rows, columns = slice(*tile.inputs), slice(*tile.outputs)
         on: Ints = ones[:, rows].sum(axis=0)
         off = there[rows] - on if part.drive == "bipolar" else np.zeros_like(on)
@@ -357,9 +358,9 @@ def _columns(layer: Dense | Scores, part: LayerPlan, ones: Ints, images: int) ->
         counts["hrs"] += conducting - low + referenced * driven
     if array.bias_rows:
         assert isinstance(layer, Dense)
-        counts["bias_lrs"] = reads * sum(_bias_cells(layer, part, tile) for tile in part.tiles)
-        counts["bias_hrs"] = 2 * pairs * len(part.tiles) - counts["bias_lrs"]
-    macros = reads * len(part.tiles)
+        counts["bias_lrs"] = reads * sum(_bias_cells(layer, part, tile) for tile in part.originals)
+        counts["bias_hrs"] = 2 * pairs * len(part.originals) - counts["bias_lrs"]
+    macros = reads * len(part.originals)
     hanging = array.rows * (1 if array.cell == "1t1r" else 2) + 2 * array.bias_rows
     counts["bitline_devices"] = array.columns * hanging * macros
     counts["conversions" if array.readout == "adc" else "sense_strobes"] = array.columns * macros
@@ -394,7 +395,7 @@ def _words(layer: Dense | Scores, part: LayerPlan, ones: Ints, images: int) -> C
     if part.drive != "bipolar":
         enabled = int(ones.sum())
     sensed = words * enabled
-    reads = images * part.activations * len(part.tiles)
+    reads = images * part.activations * len(part.tiles) // part.replicas
     low = high = sensed
     if single:
         low = _word_matches(layer, part, ones, images)
@@ -430,14 +431,17 @@ def _digital(plan: Plan, part: LayerPlan, images: int, *, counted: bool) -> Coun
     counts = dict.fromkeys(EVENTS, 0)
     counts["rom_bits"] = sum(image.depth * image.width for image in memories.values())
     # A reference code comes with each read, to each macro.
-    codes = array.ref_codes * array.ref_bits * len(part.tiles) * part.activations
+    codes = array.ref_codes * array.ref_bits * len(part.originals) * part.activations
     wide = _width(*part.u_range)
     if array.readout == "adc":
-        terms = outputs * sum(tile.outputs[0] == 0 for tile in part.tiles) * len(part.planes)
+        terms = outputs * sum(tile.outputs[0] == 0 for tile in part.originals) * len(part.planes)
         counts["adder_bits"] += terms * array.adc_bits if terms > lanes else 0
     elif array.readout == "pcsa" and part.reads_per_output * len(part.planes) > 1:
         width = (array.columns * part.slices_per_read).bit_length()
-        counts["adder_bits"] += part.reads * part.chunk * width
+        words = part.chunks * part.chunk * len(part.planes)
+        counts["adder_bits"] += words * part.reads_per_output * width
+        if part.parallel_planes and part.reads_per_output > 1:  # and once more, plane by plane
+            counts["adder_bits"] += words * width
     if part.driven:
         counts["adder_bits"] += lanes * wide
     if part.scores:

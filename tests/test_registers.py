@@ -13,16 +13,20 @@ slow = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("layers", "build_id"),
+    ("layers", "build_id", "at_once"),
     [
-        (3, 0xDEADBEEF),
-        pytest.param(1, 0, marks=slow),
-        pytest.param(8, 0xFFFFFFFF, marks=slow),
-        pytest.param(65, 1, marks=slow),
+        (3, 0xDEADBEEF, (2, 1, 65)),
+        pytest.param(1, 0, (), marks=slow),
+        pytest.param(8, 0xFFFFFFFF, (), marks=slow),
+        pytest.param(65, 1, (), marks=slow),
     ],
 )
-def test_matches_model(bench: Callable[..., None], layers: int, build_id: int) -> None:
-    facts = {"layers": layers, "build_id": build_id, "elements": 784, "classes": 10}
+def test_matches_model(
+    bench: Callable[..., None], layers: int, build_id: int, at_once: tuple[int, ...]
+) -> None:
+    facts = {
+        "layers": layers, "build_id": build_id, "elements": 784, "classes": 10, "at_once": at_once,
+    }  # fmt: skip
     bench(Registers(**facts), "binohm.sim.benches.registers", **facts)
 
 
@@ -56,6 +60,8 @@ def test_map_lists_every_register_once() -> None:
         ({"build_id": 1 << 32}, ValueError("build_id must be 0 to 2**32 - 1, not 4294967296")),
         ({"elements": 0}, ValueError("elements must be at least 1, not 0")),
         ({"classes": "2"}, TypeError("classes must be an int, not '2'")),
+        ({"at_once": (1,)}, ValueError("at_once must have 2 elements, not 1")),
+        ({"at_once": (1, 0)}, ValueError("an element of at_once must be at least 1, not 0")),
     ],
 )
 def test_parameters_are_checked(changes: dict[str, Any], error: Exception) -> None:

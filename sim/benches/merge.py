@@ -25,7 +25,8 @@ class Case:
 
     def turn(self, number: int) -> int:
         """Whose transfer it is."""
-        return number % self.items % self.branches
+        turn: int = number % self.items % self.branches
+        return turn
 
     def golden(self, sent: Sent) -> Sequence[int]:
         """One of each in turn, until it is the turn of one that has none."""

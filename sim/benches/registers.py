@@ -24,7 +24,7 @@ class Model:
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
-        self.layers: int = fact("layers")
+        self.at_once: tuple[int, ...] = fact("at_once") or (1,) * fact("layers")
         self.busy = False
         self.dropped = False
         self.inside = 0
@@ -35,7 +35,7 @@ class Model:
         """What CONTROL bit 1 does."""
         self.cycles = 0
         self.events = dict.fromkeys(EVENTS, 0)
-        self.activations = [0] * self.layers
+        self.activations = [0] * len(self.at_once)
         self.dropped = False
 
     async def run(self, cycles: int) -> None:
@@ -57,15 +57,20 @@ class Model:
             now["done"] = now["error"] = True
         for name, value in now.items():
             getattr(self.dut, name).value = int(value)
-        activated = random.getrandbits(self.layers)
+        reads = [random.randint(0, most) for most in self.at_once]
+        activated = width = 0
+        for number, most in zip(reads, self.at_once, strict=True):
+            activated |= number << width
+            width += most.bit_length()
         self.dut.activated.value = activated
         self.cycles += now["started"] or self.inside > 0
         self.inside += now["started"] - now["done"] - now["error"]
         self.dropped |= now["error"]
         for name, value in now.items():
             self.events[name] += value
-        for layer in range(self.layers):
-            self.activations[layer] += activated >> layer & 1
+        self.activations = [
+            before + number for before, number in zip(self.activations, reads, strict=True)
+        ]
         await RisingEdge(self.dut.clk)
 
     def _quiet(self) -> None:
