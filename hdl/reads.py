@@ -109,13 +109,13 @@ def words(
         sum_range=spec.sum_range,
         masked=spec.masked,
     )
+    bits = vectors.p.bits
     m.d.comb += [
-        sequencer.i.payload.eq(vectors.payload),
+        sequencer.i.p.bits.eq(_side_by_side(spec, bits) if side > 1 else bits),
+        *(sequencer.i.p[name].eq(vectors.p[name]) for name in _beside(spec)),
         sequencer.i.valid.eq(vectors.valid),
         vectors.ready.eq(sequencer.i.ready),
     ]
-    if side > 1:
-        m.d.comb += sequencer.i.p.bits.eq(_side_by_side(spec, vectors.p.bits))
 
     def request(tile: TileSpec) -> Pins:
         lane = tile.plane * lanes + tiles.index(tile) % lanes
@@ -132,6 +132,11 @@ def words(
     sums = _counted(m, library, spec, by_engine, taken)
     driven = sequencer.driven if spec.sum_range else None
     return Reads(sums, sums, driven, connections, activated)
+
+
+def _beside(spec: LayerSpec) -> list[str]:
+    """What travels with the bits of a vector."""
+    return ["sum"] * (spec.sum_range is not None) + ["on"] * spec.masked
 
 
 def _side_by_side(spec: LayerSpec, bits: Value) -> Value:
