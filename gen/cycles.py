@@ -31,7 +31,7 @@ from typing import Protocol
 from binohm.gen.network import Network
 from binohm.gen.plan import LayerPlan, Plan
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "alone", "predict"]
 
 BEFORE = -1
 """A cycle before any other."""
@@ -101,22 +101,23 @@ def predict(network: Network, plan: Plan, *, images: int = 32) -> Prediction:
         interval = results[-1 - settled] - results[-2 - settled]
     else:
         interval = predict(network, plan, images=3).interval
-    alone = (
+    by_itself = (
         {"input": max(beats, first.positions if first else 0)}
-        | {layer.name: _alone(layer) for layer in plan.layers}
+        | {layer.name: alone(layer) for layer in plan.layers}
         | {"output": sink.beats}
     )
     return Prediction(
         latency=results[0],
         interval=interval,
-        bottleneck=max(alone, key=lambda name: alone[name]),
-        alone=alone,
+        bottleneck=max(by_itself, key=lambda name: by_itself[name]),
+        alone=by_itself,
         activations={layer.name: layer.activations for layer in plan.layers},
         results=results,
     )
 
 
-def _alone(layer: LayerPlan) -> int:
+def alone(layer: LayerPlan) -> int:
+    """Interval that a layer would allow by itself."""
     windows = -(-layer.windows // layer.replicas)
     reads = windows * layer.reads * layer.array.interval
     if layer.array.readout != "pcsa":

@@ -2,9 +2,9 @@
 
 The map draws every macro to one scale, its first row on top: for ``sa`` and ``adc`` the macros of a
 layer stand as their parts of the weight matrix do (inputs downwards, outputs to the right), for
-``pcsa`` each engine is a column of macros. Layers follow each other from left to right, in rows.
-Macros that look alike are one *stamp*, drawn once and placed many times, so that a thousand macros
-stay a small picture.
+``pcsa`` each engine is a column of macros; copies stand to the right. Layers follow each other from
+left to right, in rows. Macros that look alike are one *stamp*, drawn once and placed many times, so
+that a thousand macros stay a small picture.
 """
 
 from collections.abc import Mapping
@@ -90,7 +90,11 @@ def _layer(layer: Facts, array: Facts, scale: float) -> dict[str, Any]:
     wide = array["columns"] * scale + gap
     tall = (array["rows"] + array["bias_rows"]) * scale + gap
     down_key = "slice" if array["readout"] == "pcsa" else "inputs"
-    spots = [(_first(tile[down_key]), _first(tile["outputs"])) for tile in layer["tiles"]]
+    originals = sum(not tile["copy"] for tile in layer["tiles"])
+    spots = [
+        (_first(tile[down_key]), (number // originals, _first(tile["outputs"])))
+        for number, tile in enumerate(layer["tiles"])
+    ]
     down = {key: rank for rank, key in enumerate(sorted({row for row, _ in spots}))}
     right = {key: rank for rank, key in enumerate(sorted({column for _, column in spots}))}
     band = max(1, int((WIDTH + gap) // wide))  # macros side by side
@@ -122,7 +126,8 @@ def _title(tile: Facts, array: Facts) -> str:
         inputs = f"slice {tile['slice']} of the inputs"
     else:
         inputs = f"inputs {tile['inputs'][0]} to {tile['inputs'][1] - 1}"
-    return f"{tile['name']}: {inputs}, {outputs}; {tile['cells_used']} of {cells} cells used"
+    own = f", a copy of {tile['copy']}" if tile["copy"] else ""
+    return f"{tile['name']}{own}: {inputs}, {outputs}; {tile['cells_used']} of {cells} cells used"
 
 
 def _stamp(name: str, colour: int, array: Facts, tile: Facts, scale: float) -> dict[str, Any]:

@@ -4,6 +4,9 @@ Everything here follows from the network, the plan and the predicted cycles. The
 and no paths, so that equal builds give equal bytes. Results of ``binohm check`` and ``binohm run``
 are kept apart, in ``results/`` of the build directory, and join the page when there are any.
 
+Where arrays are copied, ``copies`` of a layer says so: how often for its bit planes and how often
+for its windows, with the cells and the interval that the same arrays would have once.
+
 Words: a *cell* is one binary weight (or one bias) in an array, whatever number of devices it is
 made of; a cell is *used* when a weight of the network, or the bias of a used column, sits in it. An
 *activation* is one read request to all arrays of a layer. *ROM bits* are what the memory images
@@ -11,14 +14,14 @@ under ``mem/`` hold: ``cells`` stand for the arrays, the rest is digital memory.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from binohm.gen.cycles import Prediction
+from binohm.gen.cycles import Prediction, alone
 from binohm.gen.floorplan import pipeline_bars, place
 from binohm.gen.network import Network
 from binohm.gen.plan import Array, LayerPlan, Plan, Tile
@@ -155,8 +158,21 @@ def _layer(plan: Plan, layer: LayerPlan, predicted: Prediction) -> dict[str, Any
         **({"windows": layer.windows, "sweep": asdict(layer.sweep)} if layer.sweep else {}),
         "activations": predicted.activations[layer.name],
         "interval": predicted.alone[layer.name],
+        **({"copies": _copies(layer)} if layer.copies > 1 else {}),
         "rom_bits": sum(image.depth * image.width for image in own if image.kind != "cells"),
         "tiles": tiles,
+    }
+
+
+def _copies(layer: LayerPlan) -> dict[str, Any]:
+    """How often the arrays are there, and what the same arrays once, planes in series, would be."""
+    once = replace(layer, parallel_planes=False, replicas=1)
+    return {
+        "planes": layer.copies // layer.replicas,
+        "replicas": layer.replicas,
+        "cells_once": layer.array.lines * layer.array.columns * len(layer.originals),
+        "interval_once": alone(once),
+        "speedup": round(alone(once) / alone(layer), 3),
     }
 
 
@@ -171,6 +187,7 @@ def _tile(layer: LayerPlan, tile: Tile) -> dict[str, Any]:
         "inputs": list(tile.inputs),
         "outputs": list(tile.outputs),
         "slice": tile.slice,
+        "copy": tile.copy_of,
         "cells_used": int(per_row.sum()) + layer.array.bias_rows * columns,
         "used": _blocks(layer, per_row),
         "bias_columns": columns if layer.array.bias_rows else 0,
