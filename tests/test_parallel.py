@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from random_networks import FORMS, random_conv, random_conv_network, random_images, random_network
+from small_build import small_network
 from test_conv import CASES, IMAGE, ROOM, SUMS, build, case, checked, network_of, random_config
 from test_cycles import simulate
+from test_programming import MIXED, SLOW, run
 
 from binohm.gen.config import Config, load
 from binohm.gen.cycles import alone, predict
@@ -235,3 +237,22 @@ def test_what_has_no_planes_and_no_windows_has_no_copies() -> None:
     settings: list[Any] = [AT_ONCE, "array.replicas=4"]
     network = random_network(np.random.default_rng(4), (17, 9, 5, 3), "step")
     assert map_network(network, load(None, settings)) == map_network(network, load(None, []))
+
+
+@slow
+@pytest.mark.parametrize("form", ["planes", "replicas"])
+def test_every_copy_is_programmed(tmp_path: Path, form: str) -> None:
+    """Blank arrays of devices, written by the host, compute what golden does."""
+    if form == "planes":
+        own = {**MIXED["layers"]["fc0"], "planes": "parallel"}
+        network = small_network()
+        settings = {**MIXED, "layers": {**MIXED["layers"], "fc0": own}}
+    else:
+        conv = random_conv(np.random.default_rng(0), "c0", (4, 4, 1), 2, kernel=(2, 2))
+        network = network_of("step", conv)
+        settings = {
+            "array": {"rows": 18, "columns": 3, "bias_rows": 5, "replicas": 4},
+            "host": {"programming": True},
+        }
+    facts = run(tmp_path / "out", "icarus", network, settings, SLOW)
+    assert facts["failures_found"] == facts["false_reports"] == 0
