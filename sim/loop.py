@@ -37,7 +37,7 @@ Images = NDArray[np.uint8]
 FLAGS = [
     "--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "fast",
     "--no-assert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--prefix", "Vtop", "-o", "loop",
-    "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0",
+    "-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0",
 ]  # fmt: skip
 """``--no-assert``: yosys marks its case statements exclusive, and checking each costs time."""
 

@@ -21,11 +21,13 @@ module binohm_digital_adc #(
     input  wire                        q_ready
 );
     localparam COUNT_BITS = $clog2(ROWS + 1);
+    localparam WIDE = COUNT_BITS > ADC_BITS ? COUNT_BITS : ADC_BITS;
+    localparam [WIDE-1:0] MOST = {WIDE{1'b1}} >> (WIDE - ADC_BITS);
 
-    wire [ROWS-1:0]               line_p, line_n;
-    wire [PER_CYCLE*ROWS-1:0]     word;
-    wire [PER_CYCLE*ADC_BITS-1:0] part;
-    wire                          moved;
+    wire [ROWS-1:0]              line_p, line_n;
+    wire [PER_CYCLE*ROWS-1:0]    word;
+    reg [PER_CYCLE*ADC_BITS-1:0] part;
+    wire                         busy, moved;
     wire unused = &{1'b0, moved};
 
     binohm_digital_walk #(
@@ -34,25 +36,29 @@ module binohm_digital_adc #(
     ) walk (
         .clk(clk), .rst(rst), .cmd(cmd), .x_p(x_p), .x_n(x_n),
         .req_valid(req_valid), .req_ready(req_ready), .q(q), .q_valid(q_valid), .q_ready(q_ready),
-        .line_p(line_p), .line_n(line_n), .word(word), .moved(moved), .part(part)
+        .line_p(line_p), .line_n(line_n), .word(word), .busy(busy), .moved(moved), .part(part)
     );
 
-    genvar c;
-    generate
-        for (c = 0; c < PER_CYCLE; c = c + 1) begin : column
-            // $countones takes named vectors only: Icarus 11 overcounts expressions.
-            wire [ROWS-1:0]       weights = word[c*ROWS +: ROWS];
-            wire [ROWS-1:0]       match = (line_p & weights) | (line_n & ~weights);
-            wire [COUNT_BITS-1:0] count = $countones(match);
-            wire [ADC_BITS-1:0]   code;
-            if (ADC_BITS > COUNT_BITS) begin : wide
-                assign code = {{ADC_BITS-COUNT_BITS{1'b0}}, count};
-            end else if (ADC_BITS == COUNT_BITS) begin : exact
-                assign code = count;
-            end else begin : lossy
-                assign code = count[ADC_BITS-1:0] | {ADC_BITS{|count[COUNT_BITS-1:ADC_BITS]}};
-            end
-            assign part[c*ADC_BITS +: ADC_BITS] = code;
+    // What the converter of a column gives.
+    function [ADC_BITS-1:0] code(
+        input [ROWS-1:0] weights, input [ROWS-1:0] plus, input [ROWS-1:0] minus
+    );
+        reg [ROWS-1:0] match;
+        reg [WIDE-1:0] count;
+        begin
+            match = (plus & weights) | (minus & ~weights);
+            count = $countones(match);  // of a named vector: Icarus 11 overcounts expressions
+            code = count[ADC_BITS-1:0] | {ADC_BITS{|(count & ~MOST)}};
         end
-    endgenerate
+    endfunction
+
+    integer c;
+    always @* begin
+        part = {PER_CYCLE*ADC_BITS{1'b0}};
+        if (busy) begin
+            /* verilator unroll_disable */
+            for (c = 0; c < PER_CYCLE; c = c + 1)
+                part[c*ADC_BITS +: ADC_BITS] = code(word[c*ROWS +: ROWS], line_p, line_n);
+        end
+    end
 endmodule

@@ -30,11 +30,13 @@ module binohm_digital_sa #(
     localparam COUNT_BITS = $clog2(ROWS + 1);
     localparam REACH = BIAS_ROWS + (REF_CODES > 0 ? 1 << (REF_BITS - 1) : 0);
     localparam SUM_BITS = $clog2(2 * ROWS + REACH + 1) + 1;
+    localparam BIAS = BIAS_ROWS > 0 ? BIAS_ROWS : 1;
+    localparam BIAS_BITS = $clog2(BIAS + 1);
 
     wire [LINES-1:0]                 line_p, line_n;
     wire [PER_CYCLE*COLUMN_BITS-1:0] word;
-    wire [PER_CYCLE-1:0]             part;
-    wire                             moved;
+    reg  [PER_CYCLE-1:0]             part;
+    wire                             busy, moved;
 
     binohm_digital_walk #(
         .LINES(LINES), .COLUMNS(COLUMNS), .PER_CYCLE(PER_CYCLE), .COLUMN_BITS(COLUMN_BITS),
@@ -42,7 +44,7 @@ module binohm_digital_sa #(
     ) walk (
         .clk(clk), .rst(rst), .cmd(cmd), .x_p(x_p), .x_n(x_n),
         .req_valid(req_valid), .req_ready(req_ready), .q(q), .q_valid(q_valid), .q_ready(q_ready),
-        .line_p(line_p), .line_n(line_n), .word(word), .moved(moved), .part(part)
+        .line_p(line_p), .line_n(line_n), .word(word), .busy(busy), .moved(moved), .part(part)
     );
 
     wire [ROWS-1:0]       row_p = line_p[ROWS-1:0];
@@ -72,41 +74,96 @@ module binohm_digital_sa #(
         end
     endgenerate
 
-    genvar c;
+    // The matching rows of a column.
+    function [COUNT_BITS-1:0] matching(
+        input [ROWS-1:0] weights, input [ROWS-1:0] plus, input [ROWS-1:0] minus
+    );
+        reg [ROWS-1:0] match;
+        begin
+            match = (plus & weights) | (minus & ~weights);
+            matching = $countones(match);  // of a named vector: Icarus 11 overcounts expressions
+        end
+    endfunction
+
+    // What `same` bias cells add where they are driven with +1, and `other` with -1.
+    function [SUM_BITS-1:0] biases(
+        input [BIAS-1:0] same, input [BIAS-1:0] other, input [BIAS-1:0] plus, input [BIAS-1:0] minus
+    );
+        reg [BIAS-1:0]      count;
+        reg [BIAS_BITS-1:0] ones;
+        begin
+            count = (plus & same) | (minus & other);
+            ones = $countones(count);
+            biases = {{SUM_BITS-BIAS_BITS{1'b0}}, ones};
+        end
+    endfunction
+
+    // s + b + 1/2 > 0, where s = 2 * matches - driven and b = raises - lowers.
+    function decide(
+        input [COUNT_BITS-1:0] match_count, input [COUNT_BITS-1:0] drives,
+        input [SUM_BITS-1:0] raises, input [SUM_BITS-1:0] lowers
+    );
+        reg [SUM_BITS-1:0] above, below;
+        begin
+            above = {{SUM_BITS-COUNT_BITS-1{1'b0}}, match_count, 1'b0} + raises;
+            below = {{SUM_BITS-COUNT_BITS{1'b0}}, drives} + lowers;
+            decide = above >= below;
+        end
+    endfunction
+
+    integer c;
     generate
-        for (c = 0; c < PER_CYCLE; c = c + 1) begin : column
-            // $countones takes named vectors only: Icarus 11 overcounts expressions.
-            wire [ROWS-1:0]       weights = word[c*COLUMN_BITS +: ROWS];
-            wire [ROWS-1:0]       match = (row_p & weights) | (row_n & ~weights);
-            wire [COUNT_BITS-1:0] match_count = $countones(match);
-            wire [SUM_BITS-1:0]   raises, lowers;
-            if (REF_CODES > 0) begin : referred
-                localparam PLACE = CODES > 1 ? c * REF_BITS : 0;
-                wire [SUM_BITS-1:0] code =
-                    {{SUM_BITS-REF_BITS{codes[PLACE+REF_BITS-1]}}, codes[PLACE +: REF_BITS]};
-                wire negative = codes[PLACE+REF_BITS-1];
-                assign raises = negative ? {SUM_BITS{1'b0}} : code;
-                assign lowers = negative ? -code : {SUM_BITS{1'b0}};
-            end else if (BIAS_ROWS == 0) begin : unbiased
-                assign raises = {SUM_BITS{1'b0}};
-                assign lowers = {SUM_BITS{1'b0}};
-            end else begin : biased
-                localparam BIAS_BITS = $clog2(BIAS_ROWS + 1);
-                wire [BIAS_ROWS-1:0] bias_p = line_p[LINES-1:ROWS];
-                wire [BIAS_ROWS-1:0] bias_n = line_n[LINES-1:ROWS];
-                wire [BIAS_ROWS-1:0] plus = word[c*COLUMN_BITS+ROWS +: BIAS_ROWS];
-                wire [BIAS_ROWS-1:0] minus = word[c*COLUMN_BITS+ROWS+BIAS_ROWS +: BIAS_ROWS];
-                wire [BIAS_ROWS-1:0] up = (bias_p & plus) | (bias_n & minus);
-                wire [BIAS_ROWS-1:0] down = (bias_p & minus) | (bias_n & plus);
-                wire [BIAS_BITS-1:0] up_count = $countones(up);
-                wire [BIAS_BITS-1:0] down_count = $countones(down);
-                assign raises = {{SUM_BITS-BIAS_BITS{1'b0}}, up_count};
-                assign lowers = {{SUM_BITS-BIAS_BITS{1'b0}}, down_count};
+        if (REF_CODES > 0) begin : referred
+            // The absolute value of a code, if it has this sign.
+            function [SUM_BITS-1:0] size(input [REF_BITS-1:0] code, input negative);
+                reg [SUM_BITS-1:0] extended;
+                begin
+                    extended = {{SUM_BITS-REF_BITS{code[REF_BITS-1]}}, code};
+                    size = code[REF_BITS-1] != negative ? {SUM_BITS{1'b0}}
+                         : negative ? -extended : extended;
+                end
+            endfunction
+            always @* begin
+                part = {PER_CYCLE{1'b0}};
+                if (busy) begin
+                    /* verilator unroll_disable */
+                    for (c = 0; c < PER_CYCLE; c = c + 1)
+                        part[c] = decide(
+                            matching(word[c*COLUMN_BITS +: ROWS], row_p, row_n), driven_count,
+                            size(codes[(CODES > 1 ? c * REF_BITS : 0) +: REF_BITS], 1'b0),
+                            size(codes[(CODES > 1 ? c * REF_BITS : 0) +: REF_BITS], 1'b1)
+                        );
+                end
             end
-            // s = 2 * match_count - driven_count
-            wire [SUM_BITS-1:0] above = {{SUM_BITS-COUNT_BITS-1{1'b0}}, match_count, 1'b0} + raises;
-            wire [SUM_BITS-1:0] below = {{SUM_BITS-COUNT_BITS{1'b0}}, driven_count} + lowers;
-            assign part[c] = above >= below;
+        end else if (BIAS_ROWS == 0) begin : unbiased
+            always @* begin
+                part = {PER_CYCLE{1'b0}};
+                if (busy) begin
+                    /* verilator unroll_disable */
+                    for (c = 0; c < PER_CYCLE; c = c + 1)
+                        part[c] = decide(
+                            matching(word[c*COLUMN_BITS +: ROWS], row_p, row_n), driven_count,
+                            {SUM_BITS{1'b0}}, {SUM_BITS{1'b0}}
+                        );
+                end
+            end
+        end else begin : biased
+            wire [BIAS-1:0] bias_p = line_p[LINES-1:ROWS];
+            wire [BIAS-1:0] bias_n = line_n[LINES-1:ROWS];
+            always @* begin
+                part = {PER_CYCLE{1'b0}};
+                if (busy) begin
+                    /* verilator unroll_disable */
+                    for (c = 0; c < PER_CYCLE; c = c + 1)
+                        part[c] = decide(
+                            matching(word[c*COLUMN_BITS +: ROWS], row_p, row_n), driven_count,
+                            biases(word[c*COLUMN_BITS+ROWS +: BIAS],
+                                   word[c*COLUMN_BITS+ROWS+BIAS +: BIAS], bias_p, bias_n),
+                            biases(word[c*COLUMN_BITS+ROWS+BIAS +: BIAS],
+                                   word[c*COLUMN_BITS+ROWS +: BIAS], bias_p, bias_n)
+                        );
+                end
+            end
         end
     endgenerate
 endmodule

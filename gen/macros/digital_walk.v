@@ -7,7 +7,7 @@
 //
 // Cells: one word a step, the first column lowest. INIT names a $readmemh image; "" leaves zeros.
 // `word` holds the word of the current step: it is fetched one cycle ahead, during reset as well.
-// `moved` is high in the last cycle of each step.
+// `busy` is high while there is one, `moved` in its last cycle.
 module binohm_digital_walk #(
     parameter LINES = 1,
     parameter COLUMNS = 1,
@@ -29,6 +29,7 @@ module binohm_digital_walk #(
     output reg  [LINES-1:0]                   line_p,
     output reg  [LINES-1:0]                   line_n,
     output reg  [PER_CYCLE*COLUMN_BITS-1:0]   word,
+    output reg                                busy,
     output wire                               moved,
     input  wire [PER_CYCLE*RESULT_BITS-1:0]   part
 );
@@ -44,7 +45,6 @@ module binohm_digital_walk #(
         else for (i = 0; i < STEPS; i = i + 1) mem[i] = 0;
     end
 
-    reg                  busy;
     reg                  reads;  // any other command gives zeros
     reg  [STEP_BITS-1:0] step;
     wire                 last = step == LAST[STEP_BITS-1:0];
