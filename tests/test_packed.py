@@ -23,6 +23,7 @@ from binohm.sim import packed
 from binohm.sim.datasets import load
 from binohm.sim.golden import forward
 from binohm.sim.packed import Packed
+from binohm.sim.words import compiled, mismatches
 
 
 @settings(max_examples=150, deadline=None)
@@ -85,6 +86,25 @@ def test_convolutions_match_golden(seed: int, form: str) -> None:
     assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
 
 
+@pytest.mark.skipif(compiled() is None, reason="there is no C compiler")
+@pytest.mark.parametrize(("words", "vectors"), [(1, 1), (3, 511), (2, 1025), (20, 700), (1024, 3)])
+def test_what_is_compiled_counts_the_same(words: int, vectors: int) -> None:
+    rng = np.random.default_rng(words)
+    sides = [rng.integers(0, 1 << 64, (words, n), dtype=np.uint64) for n in (vectors, 33)]
+    count = compiled()
+    assert count is not None
+    found, expected = count(*sides), mismatches(*sides)
+    assert found.dtype == expected.dtype and np.array_equal(found, expected)
+    assert np.array_equal(expected[5], np.bitwise_count(sides[0] ^ sides[1][:, 5:6]).sum(axis=0))
+
+
+def test_without_a_compiler_all_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled.cache_clear()
+    monkeypatch.setenv("PATH", "")
+    assert compiled() is None
+    compiled.cache_clear()
+
+
 @pytest.mark.parametrize("of", ["sums", "signs"])
 @pytest.mark.parametrize("form", ["step", "unsigned"])
 def test_many_channels_and_groups_match_golden(
@@ -111,6 +131,8 @@ def test_many_channels_and_groups_match_golden(
     assert np.array_equal(Packed(network).scores(images), wanted)
     monkeypatch.setattr(packed, "VECTORS", 150)
     monkeypatch.setattr(packed, "MAP", 9 * 8 * 2 * 7)
+    assert np.array_equal(Packed(network).scores(images), wanted)
+    monkeypatch.setattr(packed, "WORTH", 0)
     assert np.array_equal(Packed(network).scores(images), wanted)
 
 
