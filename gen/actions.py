@@ -101,12 +101,6 @@ def device_maps(config: configuration.Config, plan: Plan) -> dict[str, str] | No
     """Text of the device map of every tile, drawn or measured; None without ``[device]``."""
     if config.device is None:
         return None
-    for layer in plan.layers:
-        if layer.sweep:
-            raise ConfigError(
-                f"device: layer {layer.name} is a convolution, which the model of devices does not "
-                "know; leave [device] out"
-            )
     values = config.device.model_dump(exclude={"seed", "map"})
     seed, file = config.device.seed, config.device.map
     try:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from random_networks import FORMS, random_conv, random_conv_network, random_images, random_table
 
-from binohm.gen.actions import device_maps
 from binohm.gen.combinations import CELLS, READOUTS, border, kinds, legal
 from binohm.gen.config import Config, load
 from binohm.gen.cycles import predict
@@ -268,10 +267,3 @@ def test_convolutions_come_first_and_fit_each_other() -> None:
     message = "layer c1: an image of 2 channels behind layer c0 with 4; give a model in which they "
     with pytest.raises(ConfigError, match=f"^{message}agree$"):
         map_network(network_of("step", first, second), load(None, ROOM))
-
-
-def test_what_knows_no_convolution_says_so() -> None:
-    network, config = case("plain")
-    message = "device: layer c0 is a convolution, which the model of devices does not know; leave "
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}\\[device\\] out$"):
-        device_maps(load(None, [*ROOM, "device.seed=1"]), map_network(network, config))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.plan import Array, Plan
-from binohm.sim.device.map import TABLE, DeviceMap
+from binohm.sim.device.map import TABLE, DeviceMap, reads_per_image
 from binohm.sim.device.physics import SERIES_LIMIT, Device
 
 __all__ = ["draw", "draw_tile"]
@@ -54,7 +54,7 @@ def draw(device: Device, plan: Plan, seed: int) -> dict[str, DeviceMap]:
             f"the arrays have {devices} devices, more than maps can have in all, {MOST_DEVICES}"
         )
     return {
-        tile.name: draw_tile(device, layer.array, layer.activations, seed, tile.id)
+        tile.name: draw_tile(device, layer.array, reads_per_image(layer, tile), seed, tile.id)
         for layer in plan.layers
         for tile in layer.tiles
     }

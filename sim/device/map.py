@@ -47,9 +47,17 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.plan import Array, Cell, Readout
+from binohm.gen.plan import Array, Cell, LayerPlan, Readout, Tile
 
-__all__ = ["NOISE", "RESISTANCE", "TABLE", "TRANSPOSED", "DeviceMap", "mixed"]
+__all__ = [
+    "NOISE",
+    "RESISTANCE",
+    "TABLE",
+    "TRANSPOSED",
+    "DeviceMap",
+    "mixed",
+    "reads_per_image",
+]
 
 Ints = NDArray[np.int64]
 
@@ -254,6 +262,11 @@ DEVICE = {
     "endurance": (1, 32, 32),
 }
 """Word, lowest bit and bits of what a device has."""
+
+
+def reads_per_image(layer: LayerPlan, tile: Tile) -> int:
+    """Requests that a tile serves for an image; a replica has only its own windows."""
+    return len(range(tile.replica, layer.windows, layer.replicas)) * layer.reads
 
 
 def mixed(*values: int | NDArray[Any]) -> NDArray[np.uint32]:

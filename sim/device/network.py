@@ -5,9 +5,13 @@ put together by that module's formulas. Nothing is shared with the generator's p
 thresholds are the network's, compared with the sum ``s`` that the answers stand for. One limit of
 the hardware is restated: it keeps thresholds within what ``u`` can be in an ideal array, and
 scores in 32 bits, which only errors of devices can exceed.
+
+A convolution reads its arrays window by window, row by row; so the number of a read within an image
+goes by window first.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +19,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.errors import OutputError
-from binohm.gen.network import Dense, Ints, Network, Scores, Signs
+from binohm.gen.network import Conv, Dense, Ints, Network, Scores, Signs
 from binohm.gen.plan import LayerPlan, Plan, Tile
-from binohm.sim.device.map import DeviceMap
+from binohm.sim.device.map import DeviceMap, reads_per_image
 from binohm.sim.device.read import Reader
 from binohm.sim.device.state import State
 from binohm.sim.golden import Trace, check_images
+from binohm.sim.words import Windows, largest
 
 __all__ = ["Devices", "cells", "load_maps"]
 
-Floats = NDArray[np.float64]
+VECTORS = 1 << 12
+"""Windows that a layer reads at once: memory stays small."""
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """What a layer multiplies by its weights, and when.
+
+    Parameters
+    ----------
+    x : array, shape (N, inputs)
+        Elements of a window beyond the border are 0.
+    images, windows : int64 array, shape (N,)
+        Numbers of the image, and of the window in it.
+    """
+
+    x: NDArray[Any]
+    images: Ints
+    windows: Ints
 
 
 class Devices:
@@ -68,7 +91,7 @@ class Devices:
                 if tile.name not in maps:
                     raise ValueError(f"{tile.name}: there is no map of this tile")
                 try:
-                    maps[tile.name].require(part.array, part.activations)
+                    maps[tile.name].require(part.array, reads_per_image(part, tile))
                 except ValueError as error:
                     raise ValueError(f"{tile.name}: {error}") from error
                 homes = _homes(part, tile, (spares or {}).get(tile.name, {}))
@@ -93,54 +116,68 @@ class Devices:
         x: NDArray[Any] = values
         hidden: list[Signs] = []
         for layer, part in zip(self.network.hidden, self.plan.layers, strict=False):
-            x = self._votes(layer, part, x, numbers)
+            step = max(1, VECTORS // part.windows)
+            x = np.concatenate([
+                self._hidden(layer, part, x[at : at + step], numbers[at : at + step])
+                for at in range(0, len(x) or 1, step)
+            ])
             hidden.append(x)
         last = self.network.scores
-        sums, _ = self._sums(last, self.plan.layers[-1], x, numbers)
+        sums, _ = self._sums(last, self.plan.layers[-1], _vectors(last, x, numbers))
         scores = (last.scale * sums[0] + last.offset).astype(np.int32).astype(np.int64)
         return Trace(values, tuple(hidden), scores, scores.argmax(axis=1).astype(np.int64))
 
-    def _votes(self, layer: Dense, part: LayerPlan, x: NDArray[Any], numbers: Ints) -> Signs:
-        """Bits of a hidden layer."""
+    def _hidden(self, layer: Dense, part: LayerPlan, x: NDArray[Any], numbers: Ints) -> Signs:
+        """Results of a hidden layer, shape (N, layer.gives)."""
+        vectors = _vectors(layer, x, numbers)
+        pool = layer.pool.of if isinstance(layer, Conv) and layer.pool else None
         if part.array.readout == "sa":
-            bits = self._sensed(layer, part, x, numbers)
+            bits = self._sensed(layer, part, vectors)
         else:
-            sums, (low, above) = self._sums(layer, part, x, numbers)
+            sums, (low, above) = self._sums(layer, part, vectors)
             bits = sums >= np.clip(layer.theta, low, above)[:, None]
+        if pool == "sums":
+            bits = _pooled(layer, bits)
         ballots = np.where(bits != layer.flip[:, None], 1, -1).sum(axis=0)
-        return np.where(ballots >= 0, 1, -1).astype(np.int8)
+        votes = ballots >= 0
+        if pool == "signs":
+            votes = _pooled(layer, votes[None])[0]
+        return np.where(votes, 1, -1).astype(np.int8).reshape(len(x), layer.gives)
 
-    def _sensed(
-        self, layer: Dense, part: LayerPlan, x: NDArray[Any], numbers: Ints
-    ) -> NDArray[np.bool_]:
+    def _sensed(self, layer: Dense, part: LayerPlan, vectors: _Vectors) -> NDArray[np.bool_]:
         """``sa``: what each group and output senses, shape (groups, N, outputs)."""
-        bits = np.zeros((part.groups, len(x), part.outputs), np.bool_)
+        bits = np.zeros((part.groups, len(vectors.x), part.outputs), np.bool_)
         codes = -_thresholds(layer, part)
-        ((_, drive),) = self._planes(part, x)
+        ((_, drive),) = self._planes(part, vectors.x)
         for tile, reader in self._readers(part):
+            mine, reads = _of_replica(part, tile, vectors)
             start, stop, _ = tile.outputs
             own = np.zeros(part.array.columns, np.int64)
             if part.array.ref_bits:
                 own[: stop - start] = codes[tile.group, start:stop]
-            q = reader.read(*_lines(part, tile, drive), numbers, 0, own)
-            bits[tile.group, :, start:stop] = q[:, self._homes[tile.name][: stop - start]]
+            q = reader.read(*_lines(part, tile, drive[mine]), vectors.images[mine], reads, own)
+            bits[tile.group][mine, start:stop] = q[:, self._homes[tile.name][: stop - start]]
         return bits
 
     def _sums(
-        self, layer: Dense | Scores, part: LayerPlan, x: NDArray[Any], numbers: Ints
+        self, layer: Dense | Scores, part: LayerPlan, vectors: _Vectors
     ) -> tuple[Ints, tuple[Ints, Ints]]:
         """``adc``, ``pcsa``: ``s``, shape (groups, N, outputs), at the two ends of thresholds too.
 
         The ends are what ``s`` is where ``u`` is at its lowest and above its highest.
         """
-        counts = np.zeros((part.groups, len(x), part.outputs), np.int64)
-        planes = list(self._planes(part, x))
+        counts = np.zeros((part.groups, len(vectors.x), part.outputs), np.int64)
+        planes = list(self._planes(part, vectors.x))
         read = self._words if part.array.readout == "pcsa" else self._columns
         for tile, reader in self._readers(part):
+            mine, reads = _of_replica(part, tile, vectors)
             outputs = np.arange(*tile.outputs)
-            for plane, (worth, drive) in enumerate(planes):
-                answers = read(part, tile, reader, drive, numbers, plane)
-                counts[tile.group][:, outputs] += worth * answers
+            found = np.zeros((len(reads), len(outputs)), np.int64)
+            own = [planes[tile.plane]] if part.parallel_planes else planes
+            for turn, (worth, drive) in enumerate(own):
+                when = vectors.images[mine], reads, turn
+                found += worth * read(part, tile, reader, drive[mine], *when)
+            counts[tile.group][np.ix_(mine, outputs)] += found
         driven = sum(worth * np.abs(drive).sum(axis=1, keepdims=True) for worth, drive in planes)
         u = 2 * counts - driven if part.driven else counts
         factor, constant = self._relation(layer, part)
@@ -148,18 +185,32 @@ class Devices:
         return factor * u - constant[:, None], (low, high)
 
     def _columns(
-        self, part: LayerPlan, tile: Tile, reader: Reader, drive: Ints, numbers: Ints, plane: int
+        self,
+        part: LayerPlan,
+        tile: Tile,
+        reader: Reader,
+        drive: Ints,
+        images: Ints,
+        reads: Ints,
+        turn: int,
     ) -> Ints:
-        """``adc``: counts of a tile's outputs in a plane."""
-        counts = reader.read(*_lines(part, tile, drive), numbers, plane)
+        """``adc``: counts of a tile's outputs in its plane number ``turn``."""
+        counts = reader.read(*_lines(part, tile, drive), images, reads + turn)
         return counts[:, self._homes[tile.name][: tile.outputs[1] - tile.outputs[0]]]
 
     def _words(
-        self, part: LayerPlan, tile: Tile, reader: Reader, drive: Ints, numbers: Ints, plane: int
+        self,
+        part: LayerPlan,
+        tile: Tile,
+        reader: Reader,
+        drive: Ints,
+        images: Ints,
+        reads: Ints,
+        turn: int,
     ) -> Ints:
-        """``pcsa``: counts of a tile's outputs in a plane.
+        """``pcsa``: counts of a tile's outputs in its plane number ``turn``.
 
-        Reads go by output, then by word, then by plane.
+        Reads of a vector go by output, then by word, then by plane.
         """
         width, words = part.array.columns, part.reads_per_output
         steps = np.arange(len(range(*tile.outputs)))
@@ -170,7 +221,8 @@ class Devices:
             there = drive[:, at : at + width]
             own[:, : there.shape[1]] = there
             rows = steps * words + word
-            counts += reader.matches(rows, rows * len(part.planes) + plane, own, numbers)
+            when = reads[:, None] + rows * part.series + turn
+            counts += reader.matches(rows, when, own, images)
         return counts
 
     def _readers(self, part: LayerPlan) -> Iterator[tuple[Tile, Reader]]:
@@ -187,7 +239,7 @@ class Devices:
 
     def _relation(self, layer: Dense | Scores, part: LayerPlan) -> tuple[int, Ints]:
         """``factor`` and ``constant`` of ``s = factor * u - constant``, by group and output."""
-        if self._multibit(part):
+        if self._multibit(part) or (part.driven and part.drive == "bipolar"):
             return 1, np.zeros((1, part.outputs), np.int64)
         ones = layer.weights if part.drive == "unipolar" else np.ones_like(layer.weights)
         bounds = layer.bounds if isinstance(layer, Dense) else (0, layer.inputs)
@@ -195,6 +247,35 @@ class Devices:
 
     def _multibit(self, part: LayerPlan) -> bool:
         return part is self.plan.layers[0] and not self.network.input.bipolar
+
+
+def _vectors(layer: Dense | Scores, x: NDArray[Any], numbers: Ints) -> _Vectors:
+    """The windows of images ``x``, shape (N, layer.takes), that have these numbers."""
+    if not isinstance(layer, Conv):
+        return _Vectors(x, numbers, np.zeros_like(numbers))
+    maps = np.moveaxis(x.reshape(len(x), *layer.image), -1, 1)
+    taps = list(Windows.of(layer, layer.image).taps(maps))
+    count = layer.windows[0] * layer.windows[1]
+    vectors = np.stack(taps, axis=2).reshape(len(x), layer.inputs, count)
+    return _Vectors(
+        np.moveaxis(vectors, 1, 2).reshape(-1, layer.inputs),
+        np.repeat(numbers, count),
+        np.tile(np.arange(count), len(x)),
+    )
+
+
+def _pooled(layer: Dense, bits: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether any window of a pool has its bit set, of bits (groups, N, outputs)."""
+    assert isinstance(layer, Conv) and layer.pool
+    maps = bits.reshape(len(bits), -1, *layer.windows, layer.outputs)
+    pooled = largest(np.moveaxis(maps, -1, 2), layer.pool.kernel, layer.pool.stride)
+    return np.moveaxis(pooled, 2, -1).reshape(len(bits), -1, layer.outputs)
+
+
+def _of_replica(part: LayerPlan, tile: Tile, vectors: _Vectors) -> tuple[Ints, Ints]:
+    """Which vectors a tile reads, and the number of the first read of each in its image."""
+    mine = np.flatnonzero(vectors.windows % part.replicas == tile.replica)
+    return mine, vectors.windows[mine] // part.replicas * part.reads
 
 
 def cells(layer: Dense | Scores, part: LayerPlan, tile: Tile) -> Signs:
@@ -231,7 +312,7 @@ def load_maps(directory: Path, plan: Plan) -> dict[str, DeviceMap]:
             path = directory / "device" / f"{tile.name}.hex"
             try:
                 found = DeviceMap.from_text(path.read_text(encoding="ascii"), str(path))
-                found.require(layer.array, layer.activations)
+                found.require(layer.array, reads_per_image(layer, tile))
             except OSError as error:
                 raise OutputError(
                     f"{path}: {error.strerror}; draw maps with `binohm build --set device.seed=1`"

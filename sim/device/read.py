@@ -157,8 +157,9 @@ class Reader:
 
         Parameters
         ----------
-        rows, reads : int array, shape (R,)
-            Rows, and the number of the read that each takes part in.
+        rows : int array, shape (R,)
+        reads : int array, shape (R,) or (N, R)
+            Number of the read that each row takes part in.
         inputs : array of -1, 0 and +1, shape (N, columns)
             0 where a column is not enabled.
         images : int array, shape (N,)
@@ -177,7 +178,7 @@ class Reader:
         cells = np.argwhere(weights == 0)
         for start in range(0, len(cells), CELLS_AT_ONCE):
             r, c = cells[start : start + CELLS_AT_ONCE].T
-            noise = self._random(NOISE, _upright(images), reads[r], c, self.map.noise_scale[1])
+            noise = self._random(NOISE, _upright(images), reads[..., r], c, self.map.noise_scale[1])
             sign = np.where(margins[r, c] + noise > 0, 1, -1)
             np.add.at(counts.T, r, (inputs[:, c] == sign).T)
         return counts
