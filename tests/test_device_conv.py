@@ -77,12 +77,12 @@ def test_noise_depends_on_image_and_window_alone(
 
 
 def test_every_replica_counts_its_own_reads() -> None:
-    network, config = settled("plain", "planes at once")
-    layer = map_network(network, config).layers[0]
-    assert layer.windows == 20 and layer.reads == 1
-    assert {reads_per_image(layer, tile) for tile in layer.tiles} == {4}
-    config = load(None, [*ROOM, "array.replicas=3"])
-    layer = map_network(network, config).layers[0]
+    layer = map_network(*settled("planes", "planes at once")).layers[0]
+    assert (layer.windows, layer.reads, layer.replicas) == (42, 1, 3)
+    assert {reads_per_image(layer, tile) for tile in layer.tiles} == {14}
+    layer = map_network(*settled("planes", "copies")).layers[0]
+    assert {reads_per_image(layer, tile) for tile in layer.tiles} == {21 * layer.reads}
+    layer = map_network(*settled("plain", "planes at once")).layers[0]
     assert [reads_per_image(layer, tile) for tile in layer.tiles] == [7, 7, 6]
 
 
