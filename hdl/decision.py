@@ -78,7 +78,7 @@ def _rows_per_group(spec: LayerSpec) -> tuple[int, ...]:
     first = [
         tile.plane if spec.parallel_planes else tile.group
         for tile in spec.tiles
-        if tile.outputs[0] == 0 and not tile.replica
+        if tile.outputs[0] == 0
     ]
     return tuple(first.count(g) for g in range(spec.groups * spec.side))
 

@@ -1,8 +1,9 @@
 """One layer of a network: its arrays and the periphery around them."""
 
+from dataclasses import replace
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,14 +12,15 @@ from binohm.hdl.conv import windows
 from binohm.hdl.decision import decide, walked
 from binohm.hdl.dispatch import Dispatch
 from binohm.hdl.gather import Gather
-from binohm.hdl.layer_spec import LayerSpec
+from binohm.hdl.layer_spec import LayerSpec, TileSpec
 from binohm.hdl.library import Library
 from binohm.hdl.macro import macro
 from binohm.hdl.merge import Merge
 from binohm.hdl.pool import Pool
 from binohm.hdl.popcount import popcount
-from binohm.hdl.program_port import attach, program_port
-from binohm.hdl.reads import columns, memory_word, words
+from binohm.hdl.program_port import attach, program_port, replaced
+from binohm.hdl.reads import Pins, memory_word
+from binohm.hdl.replica import Replica, Results, work
 from binohm.hdl.scores import scores_layout
 
 __all__ = ["Layer"]
@@ -73,37 +75,29 @@ class Layer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        spec, library = self.spec, self.library
-        port = self.program if spec.program else None
-        read = words if spec.readout == "pcsa" else columns
-        reads, results = [], []
-        for replica, (part, vectors) in enumerate(self._dispatch(m, self._arrive(m))):
-            tiles = [tile for tile in spec.tiles if tile.replica == replica]
-            found = read(part, library, spec, tiles, vectors, port)
-            reads.append(found)
-            if spec.early_pool:
-                results.append((found.answers, found.taken))
-                continue
-            chunks = found.answers
-            if spec.readout != "pcsa":
-                chunks = walked(part, library, spec, chunks, found.taken)
-            result = decide(part, library, spec, chunks, found.driven)
-            results.append(([Value.cast(result.payload)], result))
-        values, taken = self._merge(m, results)
+        spec = self.spec
+        parts = self._parts(m, self._arrive(m))
+        values, taken = self._merge(m, parts)
         if spec.conv and spec.conv.pool:
             values, taken = self._pool(m, values, taken)
         if spec.early_pool:
-            chunks = walked(m, library, spec, values, taken)
-            taken = decide(m, library, spec, chunks, None)
+            chunks = walked(m, self.library, self._one, values, taken)
+            taken = decide(m, self.library, self._one, chunks, None)
             values = [Value.cast(taken.payload)]
         m.d.comb += [
             Value.cast(self.o.payload).eq(values[0]),
             self.o.valid.eq(taken.valid),
             taken.ready.eq(self.o.ready),
-            self.activated.eq(popcount(Cat(found.activated for found in reads))),
+            self.activated.eq(popcount(Cat(part.activated for part in parts))),
         ]
-        self._sockets(m, [pins for found in reads for pins in found.connections])
+        self._sockets(m, [pins for part in parts for pins in part.connections])
         return m
+
+    @property
+    def _one(self) -> LayerSpec:
+        """The layer with one replica."""
+        own = tuple(tile for tile in self.spec.tiles if not tile.replica)
+        return replace(self.spec, tiles=own, replicas=1, program=None)
 
     def _arrive(self, m: Module) -> stream.Interface:
         """What comes, as vectors."""
@@ -125,12 +119,12 @@ class Layer(wiring.Component):
         ]
         return gather.o
 
-    def _dispatch(self, m: Module, vectors: Any) -> list[tuple[Module, Any]]:
-        """A module and its vectors for each replica; without replicas, ``m`` itself."""
-        spec = self.spec
+    def _parts(self, m: Module, vectors: Any) -> list[Results]:
+        """What each replica makes of its vectors."""
+        spec, one = self.spec, self._one
         if spec.replicas == 1:
-            return [(m, vectors)]
-        part = self.library.place(
+            return [work(m, self.library, one, vectors)]
+        dealt = self.library.place(
             m,
             "dispatch",
             Dispatch,
@@ -139,31 +133,29 @@ class Layer(wiring.Component):
             items=spec.conv.windows,
         )
         m.d.comb += [
-            part.i.payload.eq(vectors.payload),
-            part.i.valid.eq(vectors.valid),
-            vectors.ready.eq(part.i.ready),
+            dealt.i.payload.eq(vectors.payload),
+            dealt.i.valid.eq(vectors.valid),
+            vectors.ready.eq(dealt.i.ready),
         ]
-        layout = vectors.payload.shape()
-        dealt = []
+        parts = []
         for number in range(spec.replicas):
-            m.submodules[f"replica_{number}"] = replica = Module()
-            inside = stream.Signature(layout).create(path=(f"replica_{number}",))
-            given = getattr(part, f"o{number}")
+            part = self.library.place(m, f"replica_{number}", Replica, self.library, one)
+            own = getattr(dealt, f"o{number}")
             m.d.comb += [
-                Value.cast(inside.payload).eq(given.payload),
-                inside.valid.eq(given.valid),
-                given.ready.eq(inside.ready),
+                part.i.payload.eq(own.payload),
+                part.i.valid.eq(own.valid),
+                own.ready.eq(part.i.ready),
             ]
-            dealt.append((replica, inside))
-        return dealt
+            parts.append(Replica.results(one, part))
+        return parts
 
-    def _merge(self, m: Module, results: list[tuple[list[Value], Any]]) -> tuple[list[Value], Any]:
+    def _merge(self, m: Module, parts: list[Results]) -> tuple[list[Value], Any]:
         """Results of all replicas, in the order of their windows: values, and the handshake."""
         spec = self.spec
         if spec.replicas == 1:
-            return results[0]
+            return parts[0].values, parts[0].taken
         merges = []
-        for n, value in enumerate(results[0][0]):
+        for n, value in enumerate(parts[0].values):
             part = self.library.place(
                 m,
                 f"merge_{n}",
@@ -172,11 +164,11 @@ class Layer(wiring.Component):
                 branches=spec.replicas,
                 items=spec.conv.windows,
             )
-            for number, (values, taken) in enumerate(results):
+            for number, given in enumerate(parts):
                 branch = getattr(part, f"i{number}")
-                m.d.comb += [branch.payload.eq(values[n]), branch.valid.eq(taken.valid)]
+                m.d.comb += [branch.payload.eq(given.values[n]), branch.valid.eq(given.taken.valid)]
                 if n == 0:
-                    m.d.comb += taken.ready.eq(branch.ready)
+                    m.d.comb += given.taken.ready.eq(branch.ready)
             merges.append(part)
         return _in_step(m, merges)
 
@@ -204,9 +196,14 @@ class Layer(wiring.Component):
         m.d.comb += taken.ready.eq(pools[0].i.ready)
         return _in_step(m, pools)
 
-    def _sockets(self, m: Module, connections: list[dict[str, Value]]) -> None:
+    def _sockets(self, m: Module, connections: list[Pins]) -> None:
         """One socket per tile, behind the programmer if there is one."""
         spec = self.spec
+        if spec.spares:
+            connections = [
+                self._repaired(m, tile, pins)
+                for tile, pins in zip(spec.tiles, connections, strict=True)
+            ]
         if spec.program:
             names = [(tile.name, tile.id) for tile in spec.tiles]
             connections = attach(m, self.program, spec.pins, names, connections)
@@ -214,6 +211,14 @@ class Layer(wiring.Component):
             m.submodules[tile.name] = macro(
                 spec.socket, spec.pins, init=tile.image, map=tile.map, id=tile.id, **pins
             )
+
+    def _repaired(self, m: Module, tile: TileSpec, pins: Pins) -> Pins:
+        """Pins of a tile whose spare columns stand for bad ones."""
+        spec = self.spec
+        q = Signal(spec.pins.q_bits, name=f"{tile.name}_all")
+        good = replaced(m, self.program, spec.pins, spec.spares, (tile.name, tile.id), q)
+        m.d.comb += pins["q"].eq(good)
+        return {**pins, "q": q}
 
 
 def _in_step(m: Module, parts: list[Any]) -> tuple[list[Value], Any]:

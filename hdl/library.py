@@ -32,6 +32,7 @@ class Library:
         self.prefix = prefix
         self.components: dict[str, wiring.Component] = {}
         self._placed: dict[tuple[object, ...], str] = {}
+        self._clocked: dict[str, bool] = {}
 
     def place(
         self, m: Module, name: str, kind: type[wiring.Component], *args: object, **kwargs: object
@@ -48,7 +49,8 @@ class Library:
         key = (kind, *call.arguments.items())
         if key not in self._placed:
             self.components[self._free_name(kind)] = kind(*args, **kwargs)
-            self._placed[key] = next(reversed(self.components))
+            self._placed[key] = module = next(reversed(self.components))
+            self._clocked[module] = _is_clocked(self.components[module])
         module = self._placed[key]
         component = self.components[module]
 
@@ -57,7 +59,7 @@ class Library:
         for path, member, value in component.signature.flatten(interface):
             direction = "i" if member.flow == wiring.In else "o"
             ports[f"{direction}_{'__'.join(path)}"] = Value.cast(value)
-        if _is_clocked(component):
+        if self._clocked[module]:
             ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         m.submodules[name] = Instance(module, **ports)
         return interface
@@ -72,7 +74,11 @@ class Library:
 
 
 def _is_clocked(component: wiring.Component) -> bool:
+    """Whether there is a register in it, or what has one, such as another component placed."""
+
     def clocked(fragment: Fragment) -> bool:
+        if isinstance(fragment, Instance):
+            return "clk" in fragment.ports
         return bool(set(fragment.statements) - {"comb"}) or any(
             clocked(Fragment.get(part, None)) for part, *_ in fragment.subfragments
         )

@@ -15,13 +15,13 @@ from binohm.hdl.fork import Fork
 from binohm.hdl.join import Join
 from binohm.hdl.layer_spec import LayerSpec, TileSpec
 from binohm.hdl.library import Library
-from binohm.hdl.program_port import replaced
 from binohm.hdl.row_drive import RowDrive
 from binohm.hdl.word_sequencer import WordSequencer
 
-__all__ = ["Reads", "columns", "memory_word", "words"]
+__all__ = ["Pins", "Reads", "columns", "memory_word", "words"]
 
 Pins = dict[str, Value]
+"""What each pin of a socket is connected to."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,7 @@ class Reads:
     activated: Value
 
 
-def columns(
-    m: Module, library: Library, spec: LayerSpec, tiles: Sequence[TileSpec], vectors: Any, port: Any
-) -> Reads:
+def columns(m: Module, library: Library, spec: LayerSpec, vectors: Any) -> Reads:
     """All rows at once. Planes that are read in parallel lie side by side, like inputs."""
     drive = library.place(
         m,
@@ -70,7 +68,9 @@ def columns(
         vectors.ready.eq(drive.i.ready),
     ]
     rows, bias = spec.pins.rows, spec.pins.bias_rows
-    codes = {tile.name: _codes(m, library, spec, tile) for tile in tiles if tile.reference_image}
+    codes = {
+        tile.name: _codes(m, library, spec, tile) for tile in spec.tiles if tile.reference_image
+    }
 
     def request(tile: TileSpec) -> Pins:
         start, stop = (tile.plane * spec.inputs + end for end in tile.inputs)
@@ -81,14 +81,12 @@ def columns(
             **({"ref_code": codes[tile.name]} if codes else {}),
         }
 
-    q, taken, connections, activated = _sockets(m, library, spec, tiles, drive.o, request, port)
+    q, taken, connections, activated = _sockets(m, library, spec, drive.o, request)
     driven = drive.driven if spec.sum_range else None
-    return Reads(_by_row_tile(spec, tiles, q), taken, driven, connections, activated)
+    return Reads(_by_row_tile(spec, q), taken, driven, connections, activated)
 
 
-def words(
-    m: Module, library: Library, spec: LayerSpec, tiles: Sequence[TileSpec], vectors: Any, port: Any
-) -> Reads:
+def words(m: Module, library: Library, spec: LayerSpec, vectors: Any) -> Reads:
     """Word by word: every engine reads one output's weights, or a part of them, at a time.
 
     Planes that are read in parallel are slices side by side, each of which is counted for itself:
@@ -118,7 +116,7 @@ def words(
     ]
 
     def request(tile: TileSpec) -> Pins:
-        lane = tile.plane * lanes + tiles.index(tile) % lanes
+        lane = tile.plane * lanes + spec.tiles.index(tile) % lanes
         part = slice(lane * width, (lane + 1) * width)
         return {
             "row": sequencer.o.p.row,
@@ -126,7 +124,7 @@ def words(
             "col_en": sequencer.o.p.col_en[part],
         }
 
-    q, taken, connections, activated = _sockets(m, library, spec, tiles, sequencer.o, request, port)
+    q, taken, connections, activated = _sockets(m, library, spec, sequencer.o, request)
     words = [Cat(*q[at : at + lanes]) for at in range(0, len(q), lanes)]  # by plane, then engine
     by_engine = [words[p * spec.chunk + e] for e in range(spec.chunk) for p in range(side)]
     sums = _counted(m, library, spec, by_engine, taken)
@@ -191,23 +189,23 @@ def _sockets(
     m: Module,
     library: Library,
     spec: LayerSpec,
-    tiles: Sequence[TileSpec],
     requests: Any,
     request: Callable[[TileSpec], Pins],
-    port: Any,
 ) -> tuple[list[Value], Any, list[Pins], Value]:
     """Pins of one socket per tile, between a fork of the requests and a join of the responses."""
-    fork = library.place(m, "to_arrays", Fork, len(tiles))
-    join = library.place(m, "from_arrays", Join, len(tiles))
+    fork = library.place(m, "to_arrays", Fork, len(spec.tiles))
+    join = library.place(m, "from_arrays", Join, len(spec.tiles))
     activated = Signal(name="read")
     m.d.comb += [
         fork.i.valid.eq(requests.valid),
         requests.ready.eq(fork.i.ready),
         activated.eq(fork.i.valid & fork.i.ready),
     ]
-    responses: list[Value] = [Signal(spec.pins.q_bits, name=f"{tile.name}_q") for tile in tiles]
+    responses: list[Value] = [
+        Signal(spec.pins.q_bits, name=f"{tile.name}_q") for tile in spec.tiles
+    ]
     connections = []
-    for number, tile in enumerate(tiles):
+    for number, tile in enumerate(spec.tiles):
         offer, answer = getattr(fork, f"o{number}"), getattr(join, f"i{number}")
         connections.append({
             "req_valid": offer.valid,
@@ -217,20 +215,15 @@ def _sockets(
             "q_ready": answer.ready,
             **request(tile),
         })
-    if spec.spares:
-        responses = [
-            replaced(m, port, spec.pins, spec.spares, (tile.name, tile.id), q)
-            for tile, q in zip(tiles, responses, strict=True)
-        ]
     return responses, join.o, connections, activated
 
 
-def _by_row_tile(spec: LayerSpec, tiles: Sequence[TileSpec], q: Sequence[Value]) -> list[Value]:
+def _by_row_tile(spec: LayerSpec, q: Sequence[Value]) -> list[Value]:
     """Responses of each row of tiles, side by side and padded to whole chunks."""
     bits = spec.pins.q_bits // spec.pins.columns
     rows: list[Value] = []
     parts: list[Value] = []
-    for tile, response in zip(tiles, q, strict=True):
+    for tile, response in zip(spec.tiles, q, strict=True):
         start, stop = tile.outputs
         parts.append(response[: (stop - start) * bits])
         if stop == spec.outputs:
