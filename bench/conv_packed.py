@@ -94,7 +94,8 @@ def compete(
 ) -> tuple[dict[str, tuple[float, str]], dict[str, NDArray[Any]]]:
     """Least seconds of each, and in which way; and what it computed. All take turns.
 
-    Seconds of the core, so that what else runs on the machine hardly counts.
+    Seconds of the core, so that what else runs on the machine hardly counts. Compiling, the first
+    time, does not count either.
     """
     fastest: dict[str, tuple[float, str]] = {}
     results = {}

@@ -49,8 +49,8 @@ of 8192 elements run three times as fast as shorter ones where one operand is th
 MAP = 1 << 23
 """Positions times words of the maps of a block at most."""
 
-WORTH = 1 << 29
-"""Words to compare from which on compiling pays: a third of a second."""
+WORTH = 1 << 28
+"""Words to compare from which on compiling pays."""
 
 STEPS = 16
 """A table with more changes of a bit than this is looked up; a comparison costs 1/20 as much."""
