@@ -78,14 +78,14 @@ def measure() -> Figures:
         raise SystemExit("the images are all alike to this network")
     rates = {name: IMAGES / seconds for name, (seconds, _) in fastest.items()}
     return {
-        "packed_images": (IMAGES, "images"),
-        "packed_rate": (round(rates["packed"]), "images/s"),
-        "packed_qonnx_rate": (round(rates["qonnx"], 1), "images/s"),
-        "packed_qonnx_batch": (int(fastest["qonnx"][1]), "images"),
-        "packed_torch_rate": (round(rates["torch"]), "images/s"),
-        "packed_torch_layout": (fastest["torch"][1], "batch, layout"),
-        "packed_vs_qonnx_ratio": (round(rates["packed"] / rates["qonnx"], 1), "1"),
-        "packed_vs_torch_ratio": (round(rates["packed"] / rates["torch"], 2), "1"),
+        "cnv_packed_images": (IMAGES, "images"),
+        "cnv_packed_images_per_s": (round(rates["packed"]), "1/s"),
+        "cnv_qonnx_images_per_s": (round(rates["qonnx"], 1), "1/s"),
+        "cnv_qonnx_batch": (int(fastest["qonnx"][1]), "images"),
+        "cnv_torch_images_per_s": (round(rates["torch"]), "1/s"),
+        "cnv_torch_way": (fastest["torch"][1], "batch, layout"),
+        "cnv_packed_vs_qonnx_ratio": (round(rates["packed"] / rates["qonnx"], 1), "1"),
+        "cnv_packed_vs_torch_ratio": (round(rates["packed"] / rates["torch"], 2), "1"),
     }
 
 
