@@ -37,6 +37,7 @@ from binohm.sim.events import count
 from binohm.sim.events import measure as measure_activity
 from binohm.sim.fetch import places
 from binohm.sim.golden import forward
+from binohm.sim.packed import Packed
 
 __all__ = ["PARTS", "RECIPES", "ROWS", "name_of"]
 
@@ -54,9 +55,6 @@ PUBLISHED = {
 }
 """Accuracies of arXiv 1811.02187, from the README of the authors' code; MNIST's best epoch is
 chosen on test images there, and the networks are of full width."""
-
-CHUNK = 250
-"""Images that golden computes at once."""
 
 COMPARED = 500
 """Images that are computed through converters too."""
@@ -141,9 +139,7 @@ def _training(recipe: Recipe) -> dict[str, Any]:
 
 def _right(network: Network, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
     """Fraction of images that are classified right."""
-    parts = range(0, len(images), CHUNK)
-    found = [forward(network, images[at : at + CHUNK]).predictions for at in parts]
-    return float((np.concatenate(found) == labels).mean())
+    return float((Packed(network).predictions(images) == labels).mean())
 
 
 def _percent(fraction: float) -> float:
