@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Signal
 
+from binohm.gen.errors import CapacityError
+
 __all__ = ["to_verilog"]
+
+WIDEST = 1 << 16
+"""Bits of a vector, at most."""
 
 MODULE = re.compile(r"^module (\S+?)\s*\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
@@ -32,10 +37,14 @@ def to_verilog(
         No name may be another's beginning followed by a dot: submodules are named so.
     ports : dict of str to sequence of Signal, optional
         Ports of those components whose signature does not state them.
+
+    Raises
+    ------
+    CapacityError
+        If a vector has more bits than Amaranth and yosys are made for.
     """
     sources = [
-        FIELD.sub("", rtlil.convert(component, name, ports=(ports or {}).get(name), emit_src=False))
-        for name, component in components.items()
+        _rtlil(component, name, (ports or {}).get(name)) for name, component in components.items()
     ]
     reads = [f"read_rtlil <<END\n{source}\nEND" for source in sources]
     script = "\n".join([*reads, "proc", "opt_clean -purge", "write_verilog -noattr"])
@@ -46,3 +55,14 @@ def to_verilog(
         owner = module[1].lstrip("\\").split(".")[0]
         texts[owner] += ("\n" if texts[owner] else "") + module[0]
     return texts
+
+
+def _rtlil(component: Elaboratable, name: str, ports: Sequence[Signal] | None) -> str:
+    try:
+        return FIELD.sub("", rtlil.convert(component, name, ports=ports, emit_src=False))
+    except OverflowError as error:
+        bits = re.search(r"(\d+) bits wide", str(error))
+        raise CapacityError(
+            f"module {name}: a vector of {bits[1] if bits else '?'} bits, more than {WIDEST}; set "
+            "fewer columns_per_cycle for its layer, or give a model with smaller layers"
+        ) from error
