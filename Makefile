@@ -50,7 +50,7 @@ lint: $(VENV)/dev | build/types
 	$(BIN)/mypy
 
 # Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
-bench: bench-spine bench-energy bench-devices bench-splitting
+bench: bench-spine bench-energy bench-devices bench-splitting bench-conv
 
 # Trains two networks the first time: half an hour.
 bench-devices: $(VENV)/train
@@ -63,6 +63,11 @@ bench-energy: $(VENV)/dev
 
 bench-spine: $(VENV)/dev
 	$(BIN)/python bench/spine.py
+	$(BIN)/python bench/tables.py
+
+# Convolutional networks at full size; most of the time goes to compilers and to Icarus.
+bench-conv: $(VENV)/train
+	$(BIN)/python bench/conv.py
 	$(BIN)/python bench/tables.py
 
 # Takes the networks that train-splitting has trained, as far as it has.

@@ -170,6 +170,44 @@ def energies() -> str:
     return f"{curve('energy', heads)}\n{command}"
 
 
+CONV_ROWS = {
+    "weights": "weights",
+    "arrays": "arrays of 128 x 128",
+    "build_s": "import and build, s",
+    "build_cpu_s": "seconds of the processor in it",
+    "build_peak_mib": "memory, MiB",
+    "verilog_bytes": "Verilog without images, bytes",
+    "interval_bound": "bound of the interval, cycles",
+    "predicted_interval": "interval predicted",
+    "run_interval": "interval simulated",
+    "predicted_latency": "latency predicted, cycles",
+    "run_latency": "latency simulated",
+    "run_images": "images of CIFAR-10 through the Verilog",
+    "run_mismatches": "of them with a score other than golden's",
+    "run_s": "run, compilation included, s",
+    "run_cpu_s": "seconds of the processor in it",
+    "simulation_s": "simulation alone, s",
+    "check_verilator": "`binohm check` on Verilator",
+    "check_verilator_s": "took, s",
+    "check_icarus": "`binohm check` on Icarus",
+    "check_icarus_s": "took, s",
+}
+
+
+def convolutions() -> str:
+    """The two networks of ``bench/conv.py`` side by side; what was not run says so."""
+    facts = read("conv")
+    if facts is None:
+        return "Not measured yet: `make bench-conv`.\n"
+    figures = {key: figure["value"] for key, figure in facts["figures"].items()}
+    lines = ["| figure | CNV-class | cifar10-vgg, 128 rows |", "|---|---:|---:|"]
+    for key, label in CONV_ROWS.items():
+        values = [figures.get(f"{name}_{key}", "not run") for name in ("cnv", "vgg")]
+        cells = [value if isinstance(value, str) else number(value) for value in values]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines) + f"\n\n{origin(facts)}\n"
+
+
 SPLIT_HEADS = {
     "accuracy": "accuracy, %",
     "published": "published, %",
@@ -398,6 +436,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "splitting": splitting,
     "split-groups": groups,
     "split-energy": split_energy,
+    "convolutions": convolutions,
     "port-activations": lambda: curve(
         "devices", {"": "mapping", "activations_per_product": "reads of an array a product"}
     ),
