@@ -152,6 +152,20 @@ def test_products_beyond_24_bits_match_golden() -> None:
     assert np.array_equal(Packed(network).scores(images), forward(network, images).scores)
 
 
+@pytest.mark.parametrize("most", [255, 1 << 15])
+def test_thresholds_out_of_reach_match_golden(most: int) -> None:
+    """Just beyond the largest sum, and so far that the type of sums does not hold them."""
+    table = np.minimum(np.arange(256, dtype=np.int64) * 200, most)
+    theta = np.array([[most, most + 1, (1 << 30) - 1, 1 - (1 << 30), -most]])
+    layer = Dense("fc", np.ones((5, 1), np.int8), theta, np.zeros((1, 5), bool))
+    out = Scores("out", 2 * np.eye(5, dtype=np.int8) - 1)
+    network = Network("edge", Input((1,), table, False), (layer, out))
+    images = np.array([[0], [255]], np.uint8)
+    wanted = forward(network, images)
+    assert wanted.hidden[0].tolist() == [[-1, -1, -1, 1, 1], [1, -1, -1, 1, 1]]
+    assert np.array_equal(Packed(network).scores(images), wanted.scores)
+
+
 @pytest.mark.skipif("BINOHM_DATA" not in os.environ, reason="BINOHM_DATA is not set")
 def test_all_mnist_images_match_golden() -> None:
     images, _ = load("mnist")
