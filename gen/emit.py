@@ -184,6 +184,11 @@ def _waivers(plan: Plan) -> str:
         ),
         ("DECLFILENAME", "*macros/*", "one view of all arrays is one file"),
     ]
+    if plan.layers[0].sweep:
+        one_of = "one of several shifts, written as a parallel case"
+        rows.append(("CASEOVERLAP", f"{prefix}_positions.v", one_of))
+    if any(layer.sweep and layer.sweep.pool for layer in plan.layers):
+        rows.append(("DECLFILENAME", f"{prefix}_pool*.v", "a pool and its window are one file"))
     return "\n".join(
         f'// {reason}\nlint_off -rule {rule} -file "{file}"' for rule, file, reason in rows
     )

@@ -223,4 +223,6 @@ class Window(wiring.Component):
     def _inside(self, corner: Signal, offset: int, axis: int) -> Value:
         """Whether a tap lies within the image."""
         place = corner + offset
-        return (place >= self.padding[axis]) & (place < self.image[axis] + self.padding[axis])
+        before = self.padding[axis]
+        inside: Value = place < self.image[axis] + before
+        return (place >= before) & inside if before else inside

@@ -34,6 +34,7 @@ SETTINGS = {
     "array.columns": (1, 3, 8, 65),
     "array.columns_per_cycle": ("auto", 1, 2, 5, 64),
     "array.slices_per_read": ("auto", 1, 2),
+    "array.planes": ("series", "parallel"),
     "goal.interval": ("input", 1, 7, 40),
     "host.input_bytes": (1, 3, 8, 16),
     "host.output_bytes": (1, 4, 8, 64),

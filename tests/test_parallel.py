@@ -1,6 +1,7 @@
 """Copies of arrays: bit planes read at once, and replicas that take windows in turn."""
 
 import re
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from test_programming import MIXED, SLOW, run
 
 from binohm.gen.config import Config, load
 from binohm.gen.cycles import alone, predict
+from binohm.gen.emit import write_build
 from binohm.gen.errors import CapacityError
 from binohm.gen.floorplan import place
 from binohm.gen.mapping import map_network
@@ -23,6 +25,7 @@ from binohm.gen.plan import Plan
 from binohm.gen.report import render_html, report_data
 from binohm.sim.events import count, measure, total
 from binohm.sim.golden import forward
+from binohm.sim.tools import environment
 
 slow = pytest.mark.slow
 AT_ONCE = "array.planes=parallel"
@@ -31,15 +34,24 @@ COPIED: dict[str, tuple[str, list[str]]] = {
     # A case of convolutions, and what copies its arrays.
     "planes, adc": ("planes", [AT_ONCE]),
     "planes, pcsa": ("pcsa", [AT_ONCE, "array.slices_per_read=2", "array.columns=5"]),
-    "replicas, adc": ("planes", ["layers.c0.replicas=4", "layers.c1.replicas=3"]),
+    "replicas, adc": ("planes", ["layers.c0.replicas=4"]),
     "replicas, pcsa": ("pcsa", ["array.replicas=3"]),
-    "replicas, an early pool": ("split", ["array.replicas=3", "array.columns_per_cycle=1"]),
-    "replicas, off lines": ("adc", ["layers.c0.replicas=1000", "array.columns_per_cycle=1"]),
+    "replicas, an early pool": (
+        "split",
+        ["array.replicas=3", "array.columns_per_cycle=1", "array.columns=8"],
+    ),
+    "replicas, off lines": (
+        "adc",
+        ["layers.c0.replicas=9", "array.columns_per_cycle=1", "array.columns=8"],
+    ),
     "replicas, reference codes": (
         "pool of sums",
         ["array.replicas=2", "array.threshold=reference", "array.reference_per_column=true"],
     ),
-    "both": ("planes", [AT_ONCE, "array.replicas=5", "array.columns_per_cycle=1"]),
+    "both": (
+        "planes",
+        [AT_ONCE, "array.replicas=5", "array.columns_per_cycle=1", "array.columns=8"],
+    ),
     "both, programmable": (
         "planes",
         [AT_ONCE, "array.replicas=2", "host.programming=true", "array.spare_columns=1"],
@@ -99,6 +111,18 @@ def with_copies(rng: np.random.Generator, config: Config) -> Config:
         for name, layer in config.layers.items()
     }
     return Config.model_validate({**config.model_dump(exclude_unset=True), "layers": layers})
+
+
+@pytest.mark.parametrize("name", ["both", "both, programmable"])
+def test_verilog_is_lint_clean(tmp_path: Path, name: str) -> None:
+    network, config = copied(name)
+    write_build(tmp_path / "b", network, map_network(network, config), config={}, bench_files={})
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", "binohm_t", "lint.vlt"]
+    done = subprocess.run(
+        [*command, "-f", "digital.f"],
+        cwd=tmp_path / "b", env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @slow
@@ -196,14 +220,14 @@ def test_the_report_says_what_copies_cost_and_gain() -> None:
         "planes": 3,
         "replicas": 5,
         "cells_once": first["cells"] // 15,
-        "interval_once": 42 * 3 * 128,
+        "interval_once": 42 * 3 * 8,
         "speedup": round(42 * 3 / 9, 3),
     }
-    assert first["interval"] == 9 * 128
+    assert first["interval"] == 9 * 8
     assert "copies" not in last
     assert first["tiles"][7]["copy"] == "c0_t0"
     assert facts["totals"]["cells"] == sum(layer["cells"] for layer in facts["layers"])
-    assert f"(once: {42 * 3 * 128:,})".replace(",", "\u202f") in render_html(facts)
+    assert f"(once: {42 * 3 * 8:,})".replace(",", "\u202f") in render_html(facts)
     macros = place(facts)["layers"][0]["macros"]
     assert len({(macro["x"], macro["y"]) for macro in macros}) == 15
     assert macros[14]["title"].startswith("c0_t14, a copy of c0_t0: ")
