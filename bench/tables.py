@@ -67,6 +67,8 @@ LABELS = {
     "verilator_device_images_per_s": "Verilator, device view: images of TFC_1W1A",
     "verilator_reads_per_s": "Verilator, device view: reads of arrays",
     "packed_vs_qonnx_single_ratio": "the same, against the executor on the model as exported",
+    "cnv_packed_vs_qonnx_ratio": "bit-packed, CNV-class network, against the qonnx executor",
+    "cnv_packed_vs_torch_ratio": "the same, against PyTorch's float32 layers of the same shape",
 }
 """Words for figures; others are shown under their name."""
 
