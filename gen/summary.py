@@ -79,6 +79,15 @@ def print_build(facts: Figures) -> None:
     print_table("In all", ("arrays", "cells", "cells used", "weights"), [
         [totals[key] for key in ("macros", "cells", "cells_used", "weights")]
     ])  # fmt: skip
+    rows = [
+        [layer["name"], own["planes"], own["replicas"], own["cells_once"], layer["cells"],
+         own["interval_once"], layer["interval"]]
+        for layer in facts["layers"] if (own := layer.get("copies"))
+    ]  # fmt: skip
+    if rows:
+        heads = ("layer", "planes at once", "replicas", "cells once", "cells", "cycles once",
+                 "cycles")  # fmt: skip
+        print_table("Copied arrays", heads, rows)
 
 
 def print_check(figures: Figures) -> None:

@@ -23,6 +23,7 @@ from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
 from binohm.gen.report import render_html, report_data
+from binohm.gen.summary import print_build
 from binohm.sim.events import count, measure, total
 from binohm.sim.golden import forward
 from binohm.sim.tools import environment
@@ -211,7 +212,9 @@ def test_copies_cost_cells_and_no_events(name: str) -> None:
     assert apart <= {"activations", "adder_bits"}
 
 
-def test_the_report_says_what_copies_cost_and_gain() -> None:
+def test_the_report_says_what_copies_cost_and_gain(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     network, config = copied("both")
     plan = map_network(network, config)
     facts = report_data(network, plan, predict(network, plan), config={})
@@ -225,6 +228,8 @@ def test_the_report_says_what_copies_cost_and_gain() -> None:
     }
     assert first["interval"] == 9 * 8
     assert "copies" not in last
+    print_build(facts)
+    assert "Copied arrays" in capsys.readouterr().out
     assert first["tiles"][7]["copy"] == "c0_t0"
     assert facts["totals"]["cells"] == sum(layer["cells"] for layer in facts["layers"])
     assert f"(once: {42 * 3 * 8:,})".replace(",", "\u202f") in render_html(facts)
