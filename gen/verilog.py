@@ -12,6 +12,9 @@ from binohm.gen.errors import CapacityError
 
 __all__ = ["to_verilog"]
 
+LONG = re.compile(r"^.{1001,}$", re.MULTILINE)
+"""Verilator takes no line of more than 40,000 tokens."""
+
 WIDEST = 1 << 16
 """Bits of a vector, at most."""
 
@@ -53,8 +56,18 @@ def to_verilog(
     texts = dict.fromkeys(components, "")
     for module in MODULE.finditer(done.stdout):
         owner = module[1].lstrip("\\").split(".")[0]
-        texts[owner] += ("\n" if texts[owner] else "") + module[0]
+        texts[owner] += ("\n" if texts[owner] else "") + LONG.sub(_folded, module[0])
     return texts
+
+
+def _folded(line: re.Match[str]) -> str:
+    """A long line in many, broken behind commas."""
+    lines = [""]
+    for part in re.split(r"(?<=, )", line[0]):
+        if lines[-1] and len(lines[-1]) + len(part) > 100:
+            lines.append("    ")
+        lines[-1] += part
+    return "\n".join(text.rstrip() for text in lines)
 
 
 def _rtlil(component: Elaboratable, name: str, ports: Sequence[Signal] | None) -> str:

@@ -1,10 +1,13 @@
 # amaranth: UnusedElaboratable=no
-"""Layers whose arrays answer with more bits than one wire may have."""
+"""Vectors and lines that are longer than tools take."""
 
 import re
 
 import numpy as np
 import pytest
+from amaranth.hdl import Cat, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from binohm.gen.build import modules
 from binohm.gen.config import load
@@ -12,6 +15,7 @@ from binohm.gen.errors import CapacityError
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Dense, Input, Network, Scores
 from binohm.gen.plan import Plan
+from binohm.gen.verilog import to_verilog
 
 # Ten tiles above each other, each with 512 columns of 13 bits: 66,560 bits.
 SETTINGS = [
@@ -55,3 +59,22 @@ def test_what_is_too_wide_in_one_cycle_is_refused() -> None:
         r"columns_per_cycle for its layer, or give a model with smaller layers",
         str(refusal.value),
     )
+
+
+class Reversed(wiring.Component):
+    """600 bits, the last one first."""
+
+    i: In(600)
+    o: Out(600)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(Cat(self.i[k] for k in reversed(range(600))))
+        return m
+
+
+def test_long_lines_are_folded() -> None:
+    text = to_verilog({"dut": Reversed()})["dut"]
+    assert max(map(len, text.splitlines())) <= 100
+    (bits,) = re.findall(r"assign o = \{([^}]*)\};", text)
+    assert bits.split() == [*(f"i[{k}]," for k in range(599)), "i[599]"]
