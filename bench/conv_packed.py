@@ -3,9 +3,9 @@
 The network is that of ``tests/conv_models.py``: convolutions of 3 x 3 with 64, 64, 128, 128, 256
 and 256 channels, layers of 512, 512 and 10, an 8-bit input of 32 x 32 x 3; weights are random.
 PyTorch computes the same layers in float32, with a sign behind each and nothing else; it shares no
-weights. All are confined to one and the same core. The executor and PyTorch run at several sizes of
-a batch, PyTorch with its channels first and last; the best time of each counts. Before anything is
-believed, the scores of packed and executor must be equal.
+weights. All are confined to one and the same core, and to one thread. The executor and PyTorch run
+at several sizes of a batch, PyTorch with its channels first and last; the best time of each counts.
+Before anything is believed, the scores of packed and executor must be equal.
 """
 
 import json
@@ -15,12 +15,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
@@ -55,6 +57,9 @@ def main() -> None:
     """Print the figures as JSON."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
+    options = onnxruntime.SessionOptions()  # its other threads would wait for work in a loop
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    onnxruntime.InferenceSession = partial(onnxruntime.InferenceSession, sess_options=options)
     print(json.dumps(measure(), indent=1))
 
 
