@@ -85,9 +85,9 @@ def print_build(facts: Figures) -> None:
         for layer in facts["layers"] if (own := layer.get("copies"))
     ]  # fmt: skip
     if rows:
-        heads = ("layer", "planes at once", "replicas", "cells once", "cells", "cycles once",
-                 "cycles")  # fmt: skip
-        print_table("Copied arrays", heads, rows)
+        copies = ("layer", "planes at once", "replicas", "cells once", "cells", "cycles once",
+                  "cycles")  # fmt: skip
+        print_table("Copied arrays", copies, rows)
 
 
 def print_check(figures: Figures) -> None:
