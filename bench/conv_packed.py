@@ -38,7 +38,7 @@ sys.path.append(str(ROOT / "tests"))
 from conv_models import cnv
 
 IMAGES = 512
-BATCHES = (64, 256)
+BATCHES = (32, 64, 128, 256)
 ROUNDS = 3
 
 Run = Callable[[], NDArray[Any]]
@@ -157,7 +157,7 @@ def floats(images: NDArray[np.uint8]) -> dict[str, Run]:
     layouts = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
     return {
         f"{batch}, {name}": lambda batch=batch, layout=layout: run(batch, layout)
-        for batch in (16, *BATCHES)
+        for batch in (16, 64, 256)
         for name, layout in layouts.items()
     }
 
