@@ -291,6 +291,8 @@ def mnist_mlp(recipe: Recipe, output: Path, *, qonnx: bool = False) -> tuple[Tra
 
     Checkpoints are in the user's cache, so what was trained once is there at once.
     """
+    if qonnx:
+        check_qonnx(recipe)
     try:
         from binohm.gen.training.fit import fit
     except ModuleNotFoundError as error:
@@ -299,8 +301,6 @@ def mnist_mlp(recipe: Recipe, output: Path, *, qonnx: bool = False) -> tuple[Tra
         raise ToolError(
             "training takes PyTorch, which is missing: pip install '.[train]' in the repository"
         ) from error
-    if qonnx:
-        check_qonnx(recipe)
     with bar("load mnist") as shown:
         images, labels = load_data(
             "mnist", split="train", progress=lambda _, done, size: shown(done, size)
