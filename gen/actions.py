@@ -218,6 +218,10 @@ def run(
         engine = engine or ("rtl" if path.is_dir() or view != "digital" else "packed")
         if engine != "rtl" and view != "digital":
             raise ConfigError(f"--view {view} is a view of the Verilog; --engine {engine} has none")
+        if engine in ("rtl", "device") and path != Path(what):
+            raise OutputError(
+                f"{what} is a network; --engine {engine} takes a build directory: `binohm build`"
+            )
         result = running.run(
             path, x, engine=engine, view=view, seed=seed, progress=lambda done: shown(done, len(x)),
             processes=processes or len(os.sched_getaffinity(0)),
