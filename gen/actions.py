@@ -219,6 +219,10 @@ def run(
         engine = engine or ("rtl" if rtl else "packed")
         if engine != "rtl" and view != "digital":
             raise ConfigError(f"--view {view} is a view of the Verilog; --engine {engine} has none")
+        if engine in ("rtl", "device") and path != Path(what):
+            raise OutputError(
+                f"{what} is a network; --engine {engine} takes a build directory: `binohm build`"
+            )
         result = running.run(
             path, x, engine=engine, view=view, seed=seed, progress=lambda done: shown(done, len(x)),
             processes=processes or len(os.sched_getaffinity(0)),
@@ -299,6 +303,8 @@ def train(
     Checkpoints are in the user's cache, so what was trained once is there at once. ``log`` gets a
     line of CSV for each epoch.
     """
+    if qonnx:
+        check_qonnx(recipe)
     try:
         from binohm.gen.training.fit import fit
     except ModuleNotFoundError as error:
@@ -307,8 +313,6 @@ def train(
         raise ToolError(
             "training takes PyTorch, which is missing: pip install '.[train]' in the repository"
         ) from error
-    if qonnx:
-        check_qonnx(recipe)
     data = TRAINED_ON[name]
     with bar(f"load {data}") as shown:
         images, labels = load_data(

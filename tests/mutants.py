@@ -1,9 +1,9 @@
 """Replay the deliberate faults in ``mutants.toml``: each must be killed by the test it names.
 
 Run as ``python tests/mutants.py [NAME ...]``; ``make mutants`` runs all. Every mutant is applied
-to a copy of the project, one at a time, and the copy is what the tests import. A mutant survives if
-its tests pass; the command then exits 1. Before the first mutant the tests named must pass on the
-unchanged copy.
+to a copy of the project, one for each processor, and the copy is what the tests import. A mutant
+survives if its tests pass; the command then exits 1. Before the first mutant the tests named must
+pass on an unchanged copy.
 """
 
 import os
@@ -12,7 +12,10 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("hdl", "gen", "sim", "tests", "bench", "docs", "constraints")
@@ -43,33 +46,47 @@ def passes(target: Path, variables: dict[str, str], tests: list[str]) -> bool:
     return done.returncode == 0
 
 
+def kills(target: Path, variables: dict[str, str], mutant: dict[str, Any]) -> bool:
+    """Whether a test fails in the copy with this mutant applied, which is then taken back."""
+    path = target / mutant["file"]
+    original = path.read_text(encoding="utf-8")
+    if original.count(mutant["old"]) != 1:
+        raise SystemExit(f"{mutant['name']}: its text is not found once in {mutant['file']}")
+    path.write_text(original.replace(mutant["old"], mutant["new"]), encoding="utf-8")
+    try:
+        return not passes(target, variables, mutant["tests"])
+    finally:
+        path.write_text(original, encoding="utf-8")
+
+
 def replay(names: list[str]) -> int:
     """Apply the mutants called ``names`` (all, if empty); returns the number that survive."""
     with (ROOT / "tests" / "mutants.toml").open("rb") as file:
         mutants = tomllib.load(file)["mutant"]
     chosen = [m for m in mutants if not names or m["name"] in names]
-    survivors = []
+    jobs = os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="binohm-mutants-") as place:
-        target = Path(place)
-        variables = copy_project(target)
+        copies: Queue[tuple[Path, dict[str, str]]] = Queue()
+        for job in range(jobs):
+            target = Path(place) / str(job)
+            copies.put((target, variables := copy_project(target)))
+
+        def killed(mutant: dict[str, Any]) -> bool:
+            copy = copies.get()
+            try:
+                dead = kills(*copy, mutant)
+            finally:
+                copies.put(copy)
+            print(f"{'killed' if dead else 'SURVIVED':9} {mutant['name']}", flush=True)
+            return dead
+
         tests = sorted({test for mutant in chosen for test in mutant["tests"]})
-        if not passes(target, variables, tests):
+        if not passes(target, variables, [f"-n{jobs}", *tests]):
             raise SystemExit("the tests fail without any mutant; mend that first")
-        for mutant in chosen:
-            path = target / mutant["file"]
-            original = path.read_text(encoding="utf-8")
-            if original.count(mutant["old"]) != 1:
-                raise SystemExit(
-                    f"{mutant['name']}: its text is not found once in {mutant['file']}"
-                )
-            path.write_text(original.replace(mutant["old"], mutant["new"]), encoding="utf-8")
-            survived = passes(target, variables, mutant["tests"])
-            path.write_text(original, encoding="utf-8")
-            print(f"{'SURVIVED' if survived else 'killed':9} {mutant['name']}", flush=True)
-            if survived:
-                survivors.append(mutant["name"])
-    print(f"mutants: {len(chosen) - len(survivors)} killed, {len(survivors)} survived")
-    return len(survivors)
+        with ThreadPoolExecutor(jobs) as pool:
+            survived = list(pool.map(killed, chosen)).count(False)
+    print(f"mutants: {len(chosen) - survived} killed, {survived} survived")
+    return survived
 
 
 if __name__ == "__main__":

@@ -347,6 +347,13 @@ def test_a_model_has_no_verilog(binohm: Binohm, model: Path, images: Path) -> No
     assert (status, out, err) == (2, "", f"binohm: error: {message}\n")
 
 
+@pytest.mark.parametrize("engine", ["rtl", "device"])
+def test_a_model_by_name_has_no_verilog(binohm: Binohm, engine: str) -> None:
+    status, out, err = binohm("run", "digits", "--data", "digits", "--engine", engine)
+    message = f"digits is a network; --engine {engine} takes a build directory: `binohm build`"
+    assert (status, out, err) == (2, "", f"binohm: error: {message}\n")
+
+
 def test_report_draws_a_picture(binohm: Binohm, built: Path, tmp_path: Path) -> None:
     status, out, _ = binohm("report", built, "--svg", tmp_path / "map.svg")
     assert status == 0

@@ -51,7 +51,6 @@ def failures(figures: Mapping[str, Any]) -> list[str]:
     return [line for run in figures["runs"] for line in run["failures"]]
 
 
-@pytest.mark.slow_on_verilator
 def test_the_digital_view_conforms(tmp_path: Path, simulator: str) -> None:
     """All macros of a datasheet, from the file that a build has."""
     promised = sheet(tmp_path, {f"binohm_t_{kind.name}": digital(kind) for kind in KINDS})
@@ -113,7 +112,6 @@ def test_the_shim_conforms_as_it_is(tmp_path: Path, name: str) -> None:
     assert figures["ok"], failures(figures)
 
 
-@pytest.mark.slow_on_verilator
 def test_the_asic_view_conforms_with_an_array_behind_its_stub(
     tmp_path: Path, simulator: str
 ) -> None:

@@ -99,20 +99,27 @@ def test_scores_do_not_depend_on_who_computes_them(built: Callable[[str], Path],
         assert len(result.block_images) == processes
 
 
-@slow
-def test_one_wrong_resistance_is_found(built: Callable[[str], Path], tmp_path: Path) -> None:
-    build = Path(shutil.copytree(built("mixed"), tmp_path / "mixed"))
+@pytest.fixture(scope="module")
+def exchanged(built: Callable[[str], Path]) -> tuple[Path, list[str]]:
+    """A build whose first array reads ``device/other.hex``, and the words of its own map."""
+    build = Path(shutil.copytree(built("mixed"), built("mixed").with_name("exchanged")))
     words = (build / "device" / "fc0_t0.hex").read_text().splitlines()
-    plan = open_build(build).plan
-    array = plan.layers[0].array
-    devices = (array.lines + 1) * (array.columns + 2) * 2
-    first = len(words) - 2 * devices
-    words[first] = "0000006400000064"  # device a of the first cell: 100 ohm in both states
-    (build / "device" / "other.hex").write_text("\n".join(words) + "\n")
-    path = build / "rtl" / f"binohm_{plan.name}_layer_fc0.v"
+    path = build / "rtl" / f"binohm_{open_build(build).plan.name}_layer_fc0.v"
     text = path.read_text()
     assert text.count('"device/fc0_t0.hex"') == 1
     path.write_text(text.replace('"device/fc0_t0.hex"', '"device/other.hex"'))
+    return build, words
+
+
+@slow
+def test_one_wrong_resistance_is_found(exchanged: tuple[Path, list[str]]) -> None:
+    build, words = exchanged
+    array = open_build(build).plan.layers[0].array
+    devices = (array.lines + 1) * (array.columns + 2) * 2
+    first = len(words) - 2 * devices
+    # Device a of the first cell: 100 ohm in both states.
+    wrong = [*words[:first], "0000006400000064", *words[first + 1 :]]
+    (build / "device" / "other.hex").write_text("\n".join(wrong) + "\n")
     (found,) = check(build, images=8, simulator="icarus", view="device").divergences
     assert found.facts["layer"] == "fc0" and found.facts["output"] == 0
     assert run(build, IMAGES, view="device").mismatches
@@ -141,14 +148,11 @@ def test_a_build_without_maps_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_map_that_does_not_fit_stops_the_simulation(
-    built: Callable[[str], Path], tmp_path: Path, word: int, message: str
+    exchanged: tuple[Path, list[str]], word: int, message: str
 ) -> None:
-    build = Path(shutil.copytree(built("mixed"), tmp_path / "mixed"))
-    words = (build / "device" / "fc0_t0.hex").read_text().splitlines()
+    build, own = exchanged
+    words = own.copy()
     words[word] = "0" * 16
-    other = build / "device" / "other.hex"
-    other.write_text("\n".join(words) + "\n")
-    path = build / "rtl" / "binohm_random_layer_fc0.v"
-    path.write_text(path.read_text().replace("device/fc0_t0.hex", "device/other.hex"))
+    (build / "device" / "other.hex").write_text("\n".join(words) + "\n")
     with pytest.raises(ToolError, match=f"the simulation stopped: .*device/other.hex {message}"):
         run(build, IMAGES, view="device")

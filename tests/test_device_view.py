@@ -83,10 +83,8 @@ def sockets(arrays: Sequence[Array]) -> Sockets:
     return Sockets(arrays, images, [f"map{k}.hex" for k in numbers])
 
 
-@pytest.mark.slow_on_verilator
-@pytest.mark.parametrize(
-    "cell", ["2t2r", *(pytest.param(c, marks=pytest.mark.slow) for c in CELLS if c != "2t2r")]
-)
+@slow
+@pytest.mark.parametrize("cell", CELLS)
 def test_every_kind_of_array(bench: Callable[..., None], tmp_path: Path, cell: Cell) -> None:
     arrays = [replace(kind, cell=cell) for kind in ARRAYS]
     source = prepare(tmp_path / "build", arrays, WILD, WILD, WEAK)

@@ -85,12 +85,10 @@ def run(bench: Callable[..., None], place: Path, arrays: Sequence[Array], view: 
     )
 
 
-@pytest.mark.slow_on_verilator
 def test_digital_view(bench: Callable[..., None], tmp_path: Path) -> None:
     run(bench, tmp_path, FEW, "digital")
 
 
-@pytest.mark.slow_on_verilator
 def test_jitter_changes_no_result(bench: Callable[..., None], tmp_path: Path) -> None:
     run(bench, tmp_path, FEW[1::3], "jitter")
 

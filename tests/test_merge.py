@@ -9,7 +9,6 @@ import pytest
 from binohm.hdl.merge import Merge
 
 
-@pytest.mark.slow_on_verilator
 @pytest.mark.parametrize(
     ("bits", "branches", "items"),
     [

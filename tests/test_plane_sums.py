@@ -9,7 +9,6 @@ import pytest
 from binohm.hdl.plane_sums import PlaneSums
 
 
-@pytest.mark.slow_on_verilator
 @pytest.mark.parametrize(
     ("lanes", "planes", "count_range"),
     [

@@ -33,7 +33,6 @@ def test_conversions_equal_the_product(convert: Callable[..., Any]) -> None:
         assert set(np.unique(driven)) <= {0, 1}
 
 
-@pytest.mark.slow_on_verilator
 @pytest.mark.parametrize(
     ("sizes", "least"),
     [(range(1, 6), 10_000), pytest.param(SIZES, 500_000, marks=pytest.mark.slow)],
@@ -96,7 +95,6 @@ def test_whole_builds_never_drive_the_other_way(
     assert check(build, images=6, simulator=simulator).ok
 
 
-@pytest.mark.slow_on_verilator
 def test_a_line_driven_the_other_way_is_found(tmp_path: Path, simulator: str) -> None:
     """What the assertion above is worth: two ports an input do drive the second one."""
     build = tmp_path / "build"

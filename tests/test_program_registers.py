@@ -20,9 +20,9 @@ RAM = Path(__file__).parent.parent / "gen" / "macros" / "ram.v"
 @pytest.mark.parametrize(
     ("tile_lines", "columns", "spares"),
     [
-        ((5, 2, 5), 40, 2),
+        pytest.param((5, 2, 5), 40, 2, marks=slow),
         pytest.param((1,), 1, 0, marks=slow),
-        pytest.param((3, 8), 3, 1, marks=slow),
+        ((3, 8), 3, 1),
         pytest.param((2,), 65, 0, marks=slow),
     ],
 )

@@ -137,6 +137,7 @@ def test_failures_found_are_failures_injected(
     assert facts["false_reports"] == 0
 
 
+@pytest.mark.slow
 def test_arrays_that_hold_their_weights_get_no_pulse(tmp_path: Path) -> None:
     facts = run(tmp_path / "out", "icarus", small_network(), MIXED, SLOW, blank=False)
     assert facts["cells"] > 400 and facts["pulses"] == facts["failures_found"] == 0

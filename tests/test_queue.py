@@ -10,6 +10,7 @@ from amaranth.hdl import Shape, ShapeLike, unsigned
 from binohm.hdl.queue import Queue
 
 
+@pytest.mark.fast_on_verilator
 @pytest.mark.parametrize(
     ("shape", "depth"),
     [

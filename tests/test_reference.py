@@ -30,7 +30,6 @@ def beyond_reach(network: Network) -> Network:
     return replace(network, layers=(replace(first, theta=theta), *others))
 
 
-@pytest.mark.slow_on_verilator
 @pytest.mark.parametrize(
     "case",
     ["two lines", *(pytest.param(case, marks=pytest.mark.slow) for case in [*CASES][1:])],
@@ -47,7 +46,7 @@ def test_codes_of_each_column_equal_golden(tmp_path: Path, case: str, simulator:
     assert result.ok, result.divergences
 
 
-@pytest.mark.slow_on_verilator
+@pytest.mark.slow
 def test_one_code_for_all_columns_equals_golden(tmp_path: Path, simulator: str) -> None:
     network = random_network(np.random.default_rng(4), (23, 13, 9, 5), "step", 3)
     first, second, last = network.layers

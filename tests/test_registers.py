@@ -12,6 +12,7 @@ from binohm.hdl.registers import Registers, register_map
 slow = pytest.mark.slow
 
 
+@pytest.mark.fast_on_verilator
 @pytest.mark.parametrize(
     ("layers", "build_id", "at_once"),
     [

@@ -18,6 +18,7 @@ GOOD = {
 }
 
 
+@pytest.mark.fast_on_verilator
 @pytest.mark.parametrize(
     "what",
     [

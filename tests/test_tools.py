@@ -1,12 +1,17 @@
 """What is missing is named, with its cure."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from binohm.gen.errors import ToolError
+from binohm.gen.verilog import to_verilog
+from binohm.hdl.queue import Queue
 from binohm.sim import tools
+from binohm.sim.runner import run_bench
 
 
 def refused(simulator: str, **options: bool) -> str:
@@ -41,4 +46,28 @@ def test_cocotb_needs_python_as_a_library(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_verilator_finds_this_python() -> None:
     """Its makefile says ``python``, which a bare Debian does not have."""
-    assert f"PYTHON3='{sys.executable}'" in tools.environment()["MAKEFLAGS"]
+    assert f"PYTHON3={sys.executable}" in tools.environment()["MAKEFLAGS"]
+
+
+@pytest.mark.slow
+def test_headers_of_verilator_are_read_compiled(tmp_path: Path) -> None:
+    """From the second build on, and the compiler takes them: it would warn otherwise."""
+    source = tmp_path / "dut.v"
+    source.write_text(to_verilog({"dut": Queue(1, depth=1)})["dut"], encoding="utf-8")
+    bench, facts = "binohm.sim.benches.queue", {"FACT_DEPTH": "1"}
+    for place in (tmp_path / "first", tmp_path / "second"):
+        run_bench(
+            [source], top="dut", bench=bench, build_dir=place, simulator="verilator",
+            variables=facts,
+        )  # fmt: skip
+    log = (place / "build.log").read_text()
+    assert log.count("-include") == 2 and "[-Winvalid-pch]" not in log
+
+
+def test_makefile_variables_hold_spaces(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all:\n\t@echo [$(OPT_FAST)]\n")
+    done = subprocess.run(
+        ["make", "-s", "-C", str(tmp_path)], env={**os.environ, **tools.environment("-O1 -g")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "[-O1 -g]" in done.stdout
