@@ -56,6 +56,12 @@ ARRAYS = [
 ]
 
 
+BOTH_WAYS = [
+    array("adc", 8, 5, adc_bits=4, per_cycle=3, transposed=True),
+    array("adc", 3, 65, adc_bits=7, per_cycle=65, transposed=True),
+]
+
+
 def prepare(place: Path, arrays: Sequence[Array], *devices: Device) -> Path:
     """Maps of ``devices`` in turn, cells and images of arrays in ``place``.
 
@@ -89,6 +95,7 @@ def sockets(arrays: Sequence[Array]) -> Sockets:
 )
 def test_every_kind_of_array(bench: Callable[..., None], tmp_path: Path, cell: Cell) -> None:
     arrays = [replace(kind, cell=cell) for kind in ARRAYS]
+    arrays += BOTH_WAYS if cell == "1t1r" else []
     source = prepare(tmp_path / "build", arrays, WILD, WILD, WEAK)
     bench(
         sockets(arrays),
