@@ -101,6 +101,7 @@ class Plain:
         every = [self.forward(image) for image in images]
         errors = [self.backward(p, y) for p, y in zip(every, labels, strict=True)]
         self.t += 1
+        self.c.parallel.forward += len(self.w) - 1
         self.c.batches += 1
         for k in range(len(self.w)):
             a = [p[k][0] for p in every]

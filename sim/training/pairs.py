@@ -4,7 +4,7 @@
 a map, with the integers that the device view of the array computes too.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +38,10 @@ class Pairs(Protocol):
     def reset(self, where: Bits) -> None:
         """Reset both branches."""
 
-    def state(self) -> dict[str, NDArray[np.generic]]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """All that changes, to be saved; the arrays may be views."""
 
-    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """What :meth:`state` gave."""
 
 
@@ -75,10 +75,10 @@ class IdealPairs:
         self.n1[where] = 0
         self.n2[where] = 0
 
-    def state(self) -> dict[str, NDArray[np.generic]]:
+    def state(self) -> dict[str, NDArray[Any]]:
         return {"n1": self.n1, "n2": self.n2}
 
-    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.n1[:], self.n2[:] = state["n1"], state["n2"]
 
 
@@ -111,51 +111,52 @@ class DevicePairs:
         self.wear = np.zeros(count, np.uint32)
         self._gain, self._base = map.gain.reshape(-1), map.base.reshape(-1)
         self._noisy = bool(map.noise.any())
-        self._rises = np.diff(map.response)
+        self._rises = np.append(np.diff(map.response), 0)  # the last pulse changes nothing
         self._begun = {
             kind: _rounds(mixed(map.seed, number, kind), index) for kind in (PULSE, RESET)
         }
         self._currents = np.empty(count, np.int64)
-        self._read(np.ones(count, np.bool_).nonzero()[0])
+        self._positive = np.empty(map.rows * map.columns, np.bool_)
+        self._read(np.arange(map.rows * map.columns))
 
     def pulse(self, pulses: Counts16, first: int = 0) -> None:
         cell = pulses.reshape(-1).nonzero()[0]
         given = pulses.reshape(-1)[cell]
-        device = (first * self.map.columns + cell) * 2 + (given < 0)
-        left = np.abs(given).astype(np.int64)
-        if not self._noisy:
-            self.wear[device] += left.astype(np.uint32)
-            self.n[device] = np.minimum(self.n[device] + left, self.most)
-            self._read(device)
-            return
-        going, left = device, left.copy()
-        while len(going):
-            self._once(going)
-            left -= 1
-            stay = left > 0
-            going, left = going[stay], left[stay]
-        self._read(device)
+        size = np.abs(given)
+        if self._noisy:  # those that get most come first, so that a round is a slice
+            order = np.argsort(-size, kind="stable")
+            cell, given, size = cell[order], given[order], size[order]
+        cell += first * self.map.columns
+        device = cell * 2 + (given < 0)
+        if self._noisy:
+            self._noise(device, size)
+        self.wear[device] += size.astype(np.uint32)
+        self.n[device] = np.minimum(self.n[device] + size, self.most)
+        self._read(cell)
 
-    def _once(self, device: NDArray[np.intp]) -> None:
-        """One pulse to each of these devices, all different."""
-        self.wear[device] += np.uint32(1)
-        n = self.n[device]
-        rising = n < self.most
-        device, n = device[rising], n[rising]
-        noise = self.map.noise[self._hash(PULSE, device)]
-        self.deviation[device] += self._rises[n] * noise >> 16
-        self.n[device] = n + 1
+    def _noise(self, device: NDArray[np.intp], size: Counts16) -> None:
+        """What ``size`` pulses add to the deviations; falling sizes."""
+        n, wear = self.n[device], self.wear[device]
+        deviation, begun = self.deviation[device], self._begun[PULSE][device]
+        rounds = len(size) - np.cumsum(np.bincount(size))[:-1]  # devices with more than k pulses
+        for count in rounds:
+            part = slice(0, count)
+            wear[part] += np.uint32(1)
+            noise = self.map.noise[_drawn(begun[part], wear[part])]
+            deviation[part] += self._rises[n[part]] * noise >> 16
+            np.minimum(n[part] + np.int16(1), np.int16(self.most), out=n[part])
+        self.deviation[device] = deviation
 
-    def _hash(self, kind: int, device: NDArray[np.intp]) -> NDArray[np.uint32]:
-        h = _rounds(_rounds(self._begun[kind][device], self.wear[device]), 0)
-        return h & np.uint32(TABLE - 1)
-
-    def _read(self, device: NDArray[np.intp]) -> None:
-        self._currents[device] = (
-            self._base[device]
-            + (self._gain[device] * self.map.response[self.n[device]] >> 16)
-            + self.deviation[device]
-        )
+    def _read(self, cell: NDArray[np.intp]) -> None:
+        """Currents and signs of pairs."""
+        for device in (cell * 2, cell * 2 + 1):
+            self._currents[device] = (
+                self._base[device]
+                + (self._gain[device] * self.map.response[self.n[device]] >> 16)
+                + self.deviation[device]
+            )
+        difference = self._currents[cell * 2] - self._currents[cell * 2 + 1]
+        self._positive[cell] = difference + self.map.offset[cell % self.map.columns] >= 0
 
     @property
     def currents(self) -> Ints:
@@ -163,8 +164,7 @@ class DevicePairs:
         return self._currents.reshape(self.map.rows, self.map.columns, 2)
 
     def positive(self, rows: slice = ALL) -> Bits:
-        i = self.currents[rows]
-        return i[..., 0] - i[..., 1] + self.map.offset >= 0
+        return self._positive.reshape(self.map.rows, self.map.columns)[rows]
 
     def levels(self) -> tuple[Counts16, Counts16]:
         found = np.searchsorted(self.map.ladder, self.currents, side="right").astype(np.int16)
@@ -172,28 +172,35 @@ class DevicePairs:
 
     def reset(self, where: Bits) -> None:
         cell = where.reshape(-1).nonzero()[0]
-        device = np.concatenate([cell * 2, cell * 2 + 1])
-        self.wear[device] += np.uint32(1)
-        self.n[device] = 0
-        noise = self.map.noise[self._hash(RESET, device)]
-        self.deviation[device] = self.map.spread * noise >> 16
-        self._read(device)
+        for device in (cell * 2, cell * 2 + 1):
+            self.wear[device] += np.uint32(1)
+            self.n[device] = 0
+            noise = self.map.noise[_drawn(self._begun[RESET][device], self.wear[device])]
+            self.deviation[device] = self.map.spread * noise >> 16
+        self._read(cell)
 
-    def state(self) -> dict[str, NDArray[np.generic]]:
+    def state(self) -> dict[str, NDArray[Any]]:
         return {"n": self.n, "deviation": self.deviation, "wear": self.wear}
 
-    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.n[:] = state["n"]
         self.deviation[:] = state["deviation"]
         self.wear[:] = state["wear"]
-        self._read(np.arange(len(self.n)))
+        self._read(np.arange(len(self._positive)))
+
+
+def _drawn(begun: NDArray[np.uint32], wear: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Entry of the table of noise."""
+    return _rounds(_rounds(begun, wear), 0) & np.uint32(TABLE - 1)
 
 
 def _rounds(
     h: NDArray[np.uint32], value: int | NDArray[np.intp] | NDArray[np.uint32]
 ) -> NDArray[np.uint32]:
     """One more value into :func:`~binohm.sim.device.map.mixed`."""
-    h = (h ^ np.asarray(value).astype(np.uint32)) * np.uint32(0x9E3779B1)
+    h = h ^ np.asarray(value).astype(np.uint32)
+    h *= np.uint32(0x9E3779B1)
     h ^= h >> np.uint32(15)
     h *= np.uint32(0x85EBCA6B)
-    return h ^ (h >> np.uint32(13))
+    h ^= h >> np.uint32(13)
+    return h

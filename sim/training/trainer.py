@@ -240,9 +240,8 @@ class Training:
             g = (a[:, part].T @ d).astype(np.int32)
             g += rounding
             g >>= shift
-            pulses = np.minimum(np.maximum(g, -rule.most), rule.most).astype(np.int16)
-            most[part] = self._count_pulses(pulses, g)
-            layer.pairs.pulse(pulses, first)
+            most[part] = self._limit(g)
+            layer.pairs.pulse(g.astype(np.int16), first)
         activations = int(most.sum())
         self.counts.parallel.update += activations
         self.counts.by_row.update += activations
@@ -250,15 +249,18 @@ class Training:
         self.counts.rows += int(np.count_nonzero(touched))
         return touched
 
-    def _count_pulses(self, pulses: NDArray[np.int16], wanted: NDArray[np.int32]) -> Ints:
-        """Count what some rows get; returns the most of each."""
-        counts, size = self.counts, np.abs(pulses)
-        total, net = int(size.sum(dtype=np.int64)), int(pulses.sum(dtype=np.int64))
+    def _limit(self, g: NDArray[np.int32]) -> Ints:
+        """Limit the pulses of some rows in place and count them; returns the most of each."""
+        counts, limit = self.counts, self.rule.most
+        size = np.abs(g)
+        if size.max() > limit:
+            counts.clipped += int(np.count_nonzero(size > limit))
+            np.minimum(np.maximum(g, -limit, out=g), limit, out=g)
+            np.minimum(size, limit, out=size)
+        total, net = (int(np.add.reduce(x, axis=None, dtype=np.int32)) for x in (size, g))
         counts.pulses_1 += (total + net) // 2
         counts.pulses_2 += (total - net) // 2
         most: Ints = size.max(axis=1).astype(np.int64)
-        if most.max() >= self.rule.most:
-            counts.clipped += int(np.count_nonzero(wanted != pulses))
         return most
 
     def _refresh(self, pairs: Pairs) -> NDArray[np.bool_]:
@@ -271,7 +273,7 @@ class Training:
         again = np.where(full, n1 - n2, 0).astype(np.int16)
         pairs.reset(full)
         pairs.pulse(again)
-        rows: NDArray[np.bool_] = full.any(axis=1)
+        rows = np.asarray(full.any(axis=1))
         activations = int(
             2 * len(rows) + 2 * rows.sum() + np.abs(again).max(axis=1).sum(dtype=np.int64)
         )
@@ -305,7 +307,7 @@ class Training:
         rule, sizes = self.rule, self.rule.sizes
         hidden = len(self.layers) - 1
         parallel, by_row = self.counts.parallel, self.counts.by_row
-        parallel.forward += rule.batch * (rule.pixel_bits + hidden)
+        parallel.forward += hidden + rule.batch * (rule.pixel_bits + hidden)
         parallel.backward += rule.batch * hidden * 2 * (rule.error_bits - 1)
         by_row.forward += rule.batch * sum(sizes[:-1])
         by_row.backward += rule.batch * sum(sizes[1:-1])
