@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from binohm.hdl.checks import require_int
 from binohm.hdl.macro import MacroPins, macro
 from binohm.hdl.propagation import Shapes
 
@@ -50,6 +51,8 @@ class PairArrays(wiring.Component):
         The socket of each layer's array.
     level_bits : int
         Of a column in a response.
+    maps : sequence of str, optional
+        The device map of each layer's array; a digital view has none.
 
     Members
     -------
@@ -60,11 +63,16 @@ class PairArrays(wiring.Component):
         High for a cycle when an array accepts a command.
     """
 
-    def __init__(self, shapes: Shapes, modules: Sequence[str], level_bits: int) -> None:
-        if len(modules) != len(shapes.shapes):
-            raise ValueError(
-                f"{len(shapes.shapes)} layers need as many modules, not {len(modules)}"
-            )
+    def __init__(
+        self, shapes: Shapes, modules: Sequence[str], level_bits: int, maps: Sequence[str] = ()
+    ) -> None:
+        for name, given in (("modules", modules), ("maps", maps or modules)):
+            if len(given) != len(shapes.shapes):
+                raise ValueError(
+                    f"{len(shapes.shapes)} layers need as many {name}, not {len(given)}"
+                )
+        require_int("level_bits", level_bits)
+        self.maps = list(maps) or [""] * len(modules)
         self.shapes, self.modules, self.level_bits = shapes, list(modules), level_bits
         super().__init__({
             "i": In(stream.Signature(pair_request(shapes))),
@@ -81,7 +89,7 @@ class PairArrays(wiring.Component):
             pins = MacroPins(rows, 0, columns, columns * self.level_bits)
             q = Signal(columns * self.level_bits, name=f"q_{n}")
             m.submodules[f"array_{n}"] = macro(
-                self.modules[n], pins, init="", id=n,
+                self.modules[n], pins, init="", map=self.maps[n], id=n,
                 cmd=i.cmd, row=i.row[: pins.row_bits],
                 col_x=i.branch[:columns], col_en=i.enabled[:columns],
                 req_valid=self.i.valid & ~sent & (i.layer == n), req_ready=ready[n],

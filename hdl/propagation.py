@@ -164,6 +164,19 @@ class Propagation(wiring.Component):
         bipolar = Signal()
         m.d.comb += bipolar.eq(~i.backward & (i.layer != 0))
 
+        # All lanes at once, outside of the states: a state of its own for every lane would be a
+        # tree of multiplexers for each.
+        read, whole = Signal.like(acc), Signal.like(acc)
+        minus = Signal()
+        m.d.comb += minus.eq(negative | i.calibrate)
+        columns = data.View(shapes.sums, known.data)
+        for lane in range(shapes.lanes):
+            term = Signal(signed(shapes.sum_bits), name=f"term_{lane}")
+            m.d.comb += term.eq((lanes[lane] << 1) - driven)
+            doubled = Mux(negative, acc[lane], acc[lane] << 1)
+            m.d.comb += read[lane].eq(Mux(minus, doubled - term, doubled + term))
+            m.d.comb += whole[lane].eq((acc[lane] << 1) + columns[lane])
+
         with m.FSM():
             with m.State("IDLE"):
                 highest = Mux(
@@ -180,12 +193,7 @@ class Propagation(wiring.Component):
             with m.State("READ"):
                 m.d.comb += ask.eq(1)
                 with m.If(done):
-                    for lane in range(shapes.lanes):
-                        term = Signal(signed(shapes.sum_bits), name=f"term_{lane}")
-                        m.d.comb += term.eq((lanes[lane] << 1) - driven)
-                        doubled = Mux(negative, acc[lane], acc[lane] << 1)
-                        minus = negative | i.calibrate
-                        m.d.sync += acc[lane].eq(Mux(minus, doubled - term, doubled + term))
+                    m.d.sync += acc.eq(read)
                     m.d.sync += negative.eq(i.backward & ~negative)
                     m.next = "DRIVE"
                     with m.If(~i.backward | negative):
@@ -197,10 +205,8 @@ class Propagation(wiring.Component):
                     m.d.comb += [stored.en.eq(1), self.i.ready.eq(1)]
                     m.next = "IDLE"
                 with m.Else():
-                    columns = data.View(shapes.sums, known.data)
                     with m.If(bipolar):
-                        for lane in range(shapes.lanes):
-                            m.d.sync += acc[lane].eq((acc[lane] << 1) + columns[lane])
+                        m.d.sync += acc.eq(whole)
                     m.next = "GIVE"
             with m.State("GIVE"):
                 m.d.comb += [self.o.valid.eq(1), self.i.ready.eq(self.o.ready)]
@@ -252,6 +258,7 @@ class Propagation(wiring.Component):
                 req_valid=ask & (layer == n), req_ready=ready[n],
                 q=q.as_value(), q_valid=valid[n], q_ready=1,
             )  # fmt: skip
+            padded = Signal.like(lanes, name=f"padded_{n}")
+            m.d.comb += [padded[k].eq(q[k]) for k in range(min(self.shapes.lanes, fields))]
             with m.If(layer == n):
-                m.d.comb += [taken.eq(ask & ready[n]), done.eq(valid[n])]
-                m.d.comb += [lanes[k].eq(q[k]) for k in range(min(self.shapes.lanes, fields))]
+                m.d.comb += [taken.eq(ask & ready[n]), done.eq(valid[n]), lanes.eq(padded)]

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.checks import require_int
+from binohm.hdl.lanes import with_lane
 from binohm.hdl.pairs import PairCommand, pair_request
 from binohm.hdl.popcount import add_up
 from binohm.hdl.propagation import Shapes
@@ -69,6 +70,11 @@ class RowPropagation(wiring.Component):
         m.d.comb += error.eq(add_up(errors))
 
         acc = Signal(shapes.sums)
+        added = Signal.like(acc)
+        m.d.comb += [
+            added[k].eq(Mux(signs[k], acc[k] + a, acc[k] - a)) for k in range(shapes.lanes)
+        ]
+        placed = with_lane(acc.as_value(), row, error)
         m.d.comb += [
             self.o.payload.eq(acc),
             self.pairs.p.layer.eq(i.layer),
@@ -83,11 +89,7 @@ class RowPropagation(wiring.Component):
             with m.State("READ"):
                 m.d.comb += self.pairs.valid.eq(1)
                 with m.If(self.pairs.ready):
-                    for k in range(shapes.lanes):
-                        with m.If(~i.backward):
-                            m.d.sync += acc[k].eq(Mux(signs[k], acc[k] + a, acc[k] - a))
-                        with m.Elif(row == k):
-                            m.d.sync += acc[k].eq(error)
+                    m.d.sync += acc.eq(Mux(i.backward, placed, added))
                     m.d.sync += row.eq(row + 1)
                     with m.If(row == last):
                         m.next = "GIVE"

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.checks import require_bool, require_int
+from binohm.hdl.lanes import with_lane
 from binohm.hdl.pairs import PairArrays
 from binohm.hdl.propagation import Propagation, Shapes
 from binohm.hdl.row_propagation import RowPropagation
@@ -81,6 +83,8 @@ class Trainer(wiring.Component):
         The sockets of each layer: arrays of signs, and of pairs.
     code_bits : sequence of int
         Of a converter of each layer's array of signs.
+    pair_maps : sequence of str, optional
+        The device map of each layer's pairs.
     by_row : bool
 
     Members
@@ -105,7 +109,8 @@ class Trainer(wiring.Component):
 
     def __init__(
         self, shapes: Shapes, rates: Rates, *, modules: Sequence[str],
-        pair_modules: Sequence[str], code_bits: Sequence[int], by_row: bool = False,
+        pair_modules: Sequence[str], code_bits: Sequence[int], pair_maps: Sequence[str] = (),
+        by_row: bool = False,
     ) -> None:  # fmt: skip
         require_bool("by_row", by_row)
         layers = len(shapes.shapes)
@@ -116,7 +121,7 @@ class Trainer(wiring.Component):
                 )
         self.shapes, self.rates, self.by_row = shapes, rates, by_row
         self.modules, self.pair_modules = list(modules), list(pair_modules)
-        self.code_bits = list(code_bits)
+        self.code_bits, self.pair_maps = list(code_bits), list(pair_maps)
         self.level_bits = rates.pulses.bit_length()
         self.pulse_bits = 1 + max(rates.most.bit_length(), rates.start_bits)
         phases = data.StructLayout({phase.name.lower(): COUNTER_BITS for phase in Phase})
@@ -163,6 +168,8 @@ class Trainer(wiring.Component):
         images = range(max(2, 1 << rates.batch_bits))
         self.image, self.next_image = Signal(images), Signal(images)
         self.bits, self.new_bits = Signal(shapes.lanes), Signal(shapes.lanes)
+        self.new_window = Signal(shapes.lanes)
+        self._names = count()
         errors = data.ArrayLayout(signed(shapes.error_bits), shapes.lanes)
         self.d, self.new_d = Signal(errors), Signal(errors)
         self.pulses = Signal(data.ArrayLayout(signed(self.pulse_bits), shapes.lanes))
@@ -177,7 +184,9 @@ class Trainer(wiring.Component):
         shapes, rates = self.shapes, self.rates
         m.submodules.random = self.random = Xorshift()
         m.d.comb += self.random.seed.eq(self.seed)
-        m.submodules.pairs = pairs = PairArrays(shapes, self.pair_modules, self.level_bits)
+        m.submodules.pairs = pairs = PairArrays(
+            shapes, self.pair_modules, self.level_bits, self.pair_maps
+        )
         m.submodules.rows = self.rows = rows = RowUpdate(
             shapes, level_bits=self.level_bits, pulse_bits=self.pulse_bits, full=rates.full,
             gain=rates.gain, most=rates.pulses, copy_all=rates.copy_all, by_row=self.by_row,
@@ -274,9 +283,10 @@ class Trainer(wiring.Component):
 
     def _write(self, m: Module, lanes: data.View | Value, value: Value) -> None:
         """Into the lane at work."""
-        for k in range(self.shapes.lanes):
-            with m.If(self.lane == k):
-                m.d.sync += lanes[k].eq(value)
+        word = Value.cast(lanes)
+        field = Signal(len(word) // self.shapes.lanes, name=f"field_{next(self._names)}")
+        m.d.comb += field.eq(value)
+        m.d.sync += word.eq(with_lane(word, self.lane, field))
 
     @contextmanager
     def _state(self, m: Module, name: str, phase: Phase) -> Iterator[None]:
@@ -394,10 +404,7 @@ class Trainer(wiring.Component):
                         m.d.sync += [best.eq(s), rival.eq(self.lane), found.eq(1)]
                 with m.Else():
                     self._write(m, self.new_bits, u >= 0)
-                    for n, windows in enumerate(self.windows):
-                        for k in range(len(windows)):
-                            with m.If((self.layer == n) & (self.lane == k)):
-                                m.d.sync += windows[k].eq((u <= window) & (u >= -window))
+                    self._write(m, self.new_window, (u <= window) & (u >= -window))
                     m.d.comb += [self.keep.en.eq(1), self.kept.sums.eq(self.neuron.sums + s)]
                 with self._lanes(m, columns):
                     m.d.comb += reads.o.ready.eq(1)
@@ -410,6 +417,9 @@ class Trainer(wiring.Component):
                     self.store_inputs[n].data.eq(self.new_bits),
                     self.store_inputs[n].en.eq(self.layer == n - 1),
                 ]
+            for n, windows in enumerate(self.windows):
+                with m.If(self.layer == n):
+                    m.d.sync += windows.eq(self.new_window)
             m.d.sync += [self.bits.eq(self.new_bits), self.layer.eq(self.layer + 1)]
             m.next = "FORWARD"
 
@@ -417,14 +427,15 @@ class Trainer(wiring.Component):
         gap = Signal(signed(shapes.sum_bits + rates.margin.bit_length() + 2))
         m.d.comb += gap.eq(rates.margin - (own - best))
         most = (1 << shapes.error_bits - 1) - 1
+        ends = [Signal(signed(shapes.error_bits), name=f"error_{end}") for end in ("up", "down")]
         with self._state(m, "ERROR", Phase.FORWARD):
             g = Mux(gap > 0, gap, 0)
             up = self._clip(_rsh(g, rates.error_shift), most)
             down = self._clip(_rsh(-g, rates.error_shift), most)
-            for k in range(shapes.lanes):
-                error = Mux(label == k, up, Mux(rival == k, down, 0))
-                m.d.sync += self.new_d[k].eq(error)
-            m.d.sync += found.eq(0)
+            m.d.comb += [ends[0].eq(up), ends[1].eq(down)]
+            no_error = Const(0, len(self.new_d.as_value()))
+            other = with_lane(no_error, rival, ends[1])
+            m.d.sync += [self.new_d.as_value().eq(with_lane(other, label, ends[0])), found.eq(0)]
             m.next = "STORE"
 
     def _backward(self, m: Module) -> None:
@@ -513,16 +524,18 @@ class Trainer(wiring.Component):
 
         width = shapes.error_bits + 3 + rates.batch_bits + shapes.pixel_bits + 1
         gradient = Signal(data.ArrayLayout(signed(width), lanes))
+        added = Signal.like(gradient)
+        for k in range(lanes):
+            error = Signal(signed(shapes.error_bits + 4), name=f"error_{k}")
+            fine = (errors[k] << 2) - self.centre[k]
+            m.d.comb += error.eq(Mux(is_hidden, fine, errors[k]))
+            m.d.comb += added[k].eq(gradient[k] + error * a)
         with self._state(m, "GAMMA", Phase.UPDATE):
             m.d.comb += self.random.step.eq(1)
             m.d.sync += [gamma.eq(self.random.word[8:24]), gradient.as_value().eq(0)]
             m.next = "GRADIENT"
         with self._state(m, "GRADIENT", Phase.UPDATE):
-            for k in range(lanes):
-                error = Signal(signed(shapes.error_bits + 4), name=f"error_{k}")
-                fine = (errors[k] << 2) - self.centre[k]
-                m.d.comb += error.eq(Mux(is_hidden, fine, errors[k]))
-                m.d.sync += gradient[k].eq(gradient[k] + error * a)
+            m.d.sync += gradient.eq(added)
             m.d.comb += self.next_image.eq(self.image + 1)
             m.d.sync += self.pulses.as_value().eq(0)
             with m.If(self.image == (1 << rates.batch_bits) - 1):

@@ -127,7 +127,8 @@ class RowUpdate(wiring.Component):
         # Levels of branch 1, those of branch 2 as they come, and what follows.
         level = Signal.like(self.q)
         full, saturated, differs = Signal(len(lanes)), Signal(len(lanes)), Signal(len(lanes))
-        again = Signal(len(lanes))
+        larger, negative, again = Signal(len(lanes)), Signal(len(lanes)), Signal(len(lanes))
+        asked, fewer, difference = Signal.like(left), Signal.like(left), Signal.like(left)
         for k in lanes:
             a, b = level[k], self.q[k]
             m.d.comb += [
@@ -135,11 +136,17 @@ class RowUpdate(wiring.Component):
                     ((a >= self.full) & (b >= self.gain)) | ((b >= self.full) & (a >= self.gain))
                 ),
                 saturated[k].eq(self.q[k] >= self.most),
+                larger[k].eq(a >= b),
+                difference[k].eq(Mux(full[k], Mux(larger[k], a - b, b - a), 0)),
+                fewer[k].eq(left[k] - going[k]),
+                negative[k].eq(i.pulses[k] < 0),
+                asked[k].eq(Mux(negative[k], -i.pulses[k], i.pulses[k])),
             ]
 
         signs = Signal(len(lanes))  # before the first pulse, or after the last
         known = Signal()  # a sign read was made
-        m.d.comb += differs.eq(signs ^ Cat(self.q[k][0] for k in lanes))
+        now = Signal(len(lanes))
+        m.d.comb += [now.eq(Cat(self.q[k][0] for k in lanes)), differs.eq(signs ^ now)]
         to_set, to_reset = Signal(len(lanes)), Signal(len(lanes))
 
         # One counter of events serves all.
@@ -147,7 +154,10 @@ class RowUpdate(wiring.Component):
         number = Signal(range(len(lanes) + 1))
         m.d.comb += number.eq(popcount(chosen))
 
-        valid = Array([(1 << columns) - 1 for _, columns in self.shapes.shapes])[i.layer]
+        valid = Signal(len(lanes))  # columns that the layer has
+        m.d.comb += valid.eq(
+            Array((1 << columns) - 1 for _, columns in self.shapes.shapes)[i.layer]
+        )
         pairs, done = self.pairs.payload, Signal()
         m.d.comb += [
             pairs.layer.eq(i.layer), pairs.row.eq(i.row), done.eq(self.pairs.ready),
@@ -167,9 +177,7 @@ class RowUpdate(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                for k in lanes:
-                    m.d.sync += left[k].eq(Mux(i.pulses[k] < 0, -i.pulses[k], i.pulses[k]))
-                    m.d.sync += first[k].eq(i.pulses[k] >= 0)
+                m.d.sync += [left.eq(asked), first.eq(~negative)]
                 m.d.sync += [known.eq(0), again.eq(0)]
                 with m.If(self.i.valid):
                     with m.If(i.start):
@@ -184,7 +192,7 @@ class RowUpdate(wiring.Component):
                 command(PairCommand.SIGN, 0, 0)
                 m.d.comb += self.phase.eq(Phase.READOUT)
                 with m.If(done):
-                    m.d.sync += [signs.eq(Cat(self.q[k][0] for k in lanes)), known.eq(1)]
+                    m.d.sync += [signs.eq(now), known.eq(1)]
                     m.next = "EMPTY_1"
                     with m.If(~again.any()):
                         m.next = "PULSE"
@@ -195,8 +203,7 @@ class RowUpdate(wiring.Component):
                     m.d.comb += chosen.eq(going)
                     with m.If(done):
                         m.d.comb += self.events.refresh_pulses.eq(Mux(again.any(), number, 0))
-                        for k in lanes:
-                            m.d.sync += left[k].eq(left[k] - going[k])
+                        m.d.sync += left.eq(fewer)
                 with m.Elif(i.scan & ~again.any() & ~i.start):
                     m.next = "LEVEL_1"
                 with m.Else():
@@ -214,12 +221,7 @@ class RowUpdate(wiring.Component):
                 with m.If(done):
                     m.d.comb += self.events.saturations.eq(number)
                     m.d.sync += again.eq(full)
-                    for k in lanes:
-                        a, b = level[k], self.q[k]
-                        m.d.sync += [
-                            left[k].eq(Mux(full[k], Mux(a >= b, a - b, b - a), 0)),
-                            first[k].eq(a >= b),
-                        ]
+                    m.d.sync += [left.eq(difference), first.eq(larger)]
                     with m.If(full.any()):
                         m.next = "EMPTY_1"
                         if not self.by_row:
@@ -248,7 +250,6 @@ class RowUpdate(wiring.Component):
                 m.d.comb += self.phase.eq(Mux(i.start, Phase.INIT, Phase.READOUT))
                 write = Mux(i.start | int(self.copy_all), valid, differs)
                 m.d.comb += chosen.eq(differs)
-                now = Cat(self.q[k][0] for k in lanes)
                 with m.If(done):
                     m.d.comb += self.events.sign_changes.eq(Mux(i.start, 0, number))
                     m.d.sync += [to_set.eq(write & now), to_reset.eq(write & ~now)]

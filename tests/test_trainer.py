@@ -6,15 +6,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from test_training_golden import RULES
 from trainers import build, neuron
 
+from binohm.sim.datasets import load
+from binohm.sim.device.pair import PairDevice, draw_pairs
 from binohm.sim.runner import run_bench
-from binohm.sim.training.rule import Rule
+from binohm.sim.training.rule import LayerRule, Rule
+
+Levels = NDArray[np.uint8]
 
 PUBLIC = """`verilator_config
 public_flat_rd -module "binohm_t_digital_pairs" -var "mem"
+public_flat_rd -module "binohm_t_device_pairs" -var "pulses"
+public_flat_rd -module "binohm_t_device_pairs" -var "deviation"
+public_flat_rd -module "binohm_t_device_pairs" -var "wear"
 public_flat_rd -module "binohm_t_digital_transposed" -var "mem"
 public_flat_rd -module "dut" -var "neurons"
 """
@@ -22,14 +31,23 @@ public_flat_rd -module "dut" -var "neurons"
 
 def train(
     place: Path, rule: Rule, steps: int, simulator: str, *, by_row: bool = False, seed: int = 5,
-    slowest: int = 2,
+    slowest: int = 2, images: tuple[Levels, Levels] | None = None,
+    device: PairDevice | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare ``steps`` batches; returns what golden counted, and cycles."""
-    sources = build(place, rule, by_row=by_row)
+    maps = [f"l{number}.hex" for number in range(len(rule.shapes))] if device else []
+    sources = build(place, rule, by_row=by_row, maps=maps)
+    (place / "build").mkdir()
+    if device:
+        for number, (rows, columns) in enumerate(rule.shapes):
+            drawn = draw_pairs(device, rows, columns, rule.pulses, 3, number)
+            (place / "build" / maps[number]).write_text(drawn.text(), encoding="utf-8")
     (place / "memories.vlt").write_text(PUBLIC, encoding="utf-8")
+    if images is not None:
+        np.savez(place / "build" / "images.npz", levels=images[0], labels=images[1])
     facts = {
         "rule": asdict(rule), "steps": steps, "seed": seed, "by_row": by_row,
-        "slowest": slowest, "neuron": neuron(rule),
+        "slowest": slowest, "neuron": neuron(rule), "maps": maps,
     }  # fmt: skip
     run_bench(
         sources,
@@ -57,3 +75,33 @@ def test_every_batch_equals_golden(tmp_path: Path, name: str, by_row: bool) -> N
     phases = counts["by_row" if by_row else "parallel"]
     # An activation takes a cycle to be accepted, and its response at least another.
     assert all(counts["cycles"][name] >= 2 * count for name, count in phases.items())
+
+
+WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0.3, offset_a=1e-6)
+"""Pairs that often read another sign than that of their pulses."""
+
+
+def test_pairs_of_devices_equal_golden(tmp_path: Path) -> None:
+    """Nonlinear pulses, mismatch, noise and offsets, in the device view of the pairs."""
+    train(tmp_path, RULES["two layers"], 20, "icarus", device=WILD)
+
+
+DIGITS = Rule(
+    (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=32, start_bits=3,
+    full=24, gain=4, refresh_bits=2, mean_shift=8,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["parallel", "by_row", "device"])
+def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
+    """200 batches of real images, in which everything that can happen to a pair does."""
+    x, y = load("digits")
+    levels = np.minimum(x.reshape(len(x), -1), 15).astype(np.uint8) >> 2
+    images = (levels, y.astype(np.uint8))
+    counts = train(
+        tmp_path, DIGITS, 200, "verilator", by_row=kind == "by_row", images=images,
+        device=WILD if kind == "device" else None,
+    )  # fmt: skip
+    happened = ("pulses_1", "pulses_2", "clipped", "saturations", "refreshes", "refresh_pulses")
+    assert min(counts[name] for name in (*happened, "sign_changes", "copies")) > 100

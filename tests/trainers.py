@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Trainers in Verilog, from the rules of the golden model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from plans import array, plan_of
@@ -36,8 +37,8 @@ def arrays_of(rule: Rule) -> list:
     ]  # fmt: skip
 
 
-def build(place: Path, rule: Rule, *, by_row: bool = False) -> list[Path]:
-    """Verilog of module ``dut`` and of its arrays."""
+def build(place: Path, rule: Rule, *, by_row: bool = False, maps: Sequence[str] = ()) -> list[Path]:
+    """Verilog of module ``dut`` and of its arrays: pairs of devices if there are maps."""
     shapes, arrays = shapes_of(rule), arrays_of(rule)
     pairs = [PairArray(rows, columns, rule.pulses) for rows, columns in rule.shapes]
     rates = Rates(
@@ -49,12 +50,12 @@ def build(place: Path, rule: Rule, *, by_row: bool = False) -> list[Path]:
     trainer = Trainer(
         shapes, rates, modules=[f"binohm_t_{kind.name}" for kind in arrays],
         pair_modules=[f"binohm_t_{kind.name}" for kind in pairs],
-        code_bits=[kind.adc_bits for kind in arrays], by_row=by_row,
+        code_bits=[kind.adc_bits for kind in arrays], pair_maps=maps, by_row=by_row,
     )  # fmt: skip
     texts = {
         "dut.v": to_verilog({"dut": trainer})["dut"],
         "signs.v": render(plan_of("t", arrays), "digital"),
-        "pairs.v": render_pairs("t", pairs),
+        "pairs.sv": render_pairs("t", pairs, "device" if maps else "digital"),
     }
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@
 //
 // Memory: a word a row, of each column the pulses of branch 1 and, above them, of branch 2.
 /* verilator lint_off BLKSEQ */
+/* verilator lint_off UNUSEDSIGNAL */  // places have more bits than they need
 module binohm_digital_pairs #(
     parameter ROWS = 1,
     parameter COLUMNS = 1,
@@ -66,4 +67,5 @@ module binohm_digital_pairs #(
         end
     end
 endmodule
+/* verilator lint_on UNUSEDSIGNAL */
 /* verilator lint_on BLKSEQ */

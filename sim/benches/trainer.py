@@ -18,7 +18,9 @@ from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge
 from numpy.typing import NDArray
 
 from binohm.sim.bench import PERIOD_NS, fact, pack, unpack
+from binohm.sim.device.pair import PairMap
 from binohm.sim.streams import Source
+from binohm.sim.training.pairs import DevicePairs
 from binohm.sim.training.rule import LayerRule, Rule
 from binohm.sim.training.trainer import Training
 
@@ -31,6 +33,9 @@ NEEDS_SIGNS = ("sign_changes", "copies")
 """What row-by-row mode does not know: it reads no sign twice and copies none."""
 
 COUNTER_BITS = 48
+
+EVERY = 20
+"""Steps after which all of a device is compared: reading it takes longer than the step."""
 
 Ints = NDArray[np.int64]
 
@@ -59,9 +64,13 @@ class Compare:
             expected |= dict.fromkeys(NEEDS_SIGNS, 0)
         self._equal(step, "events", found, expected)
         for number, layer in enumerate(self.golden.layers):
-            n1, n2 = layer.pairs.levels()
-            self._compare(step, f"layer {number + 1}, branch 1", self._pairs(number, 0), n1)
-            self._compare(step, f"layer {number + 1}, branch 2", self._pairs(number, 1), n2)
+            name = f"layer {number + 1}"
+            if isinstance(layer.pairs, DevicePairs):
+                self._devices(step, name, self._array(self.dut.pairs, number), layer.pairs)
+            else:
+                n1, n2 = layer.pairs.levels()
+                self._compare(step, f"{name}, branch 1", self._pairs(number, 0), n1)
+                self._compare(step, f"{name}, branch 2", self._pairs(number, 1), n2)
             if not self.by_row:
                 self._compare(step, f"layer {number + 1}, sign", self._signs(number), layer.signs)
         mean = [layer.mean for layer in self.golden.layers[:-1]]
@@ -84,15 +93,29 @@ class Compare:
             f"expected {expected[tuple(wrong[0])]} ({len(wrong)} of {found.size} differ)"
         )
 
+    def _devices(self, step: int, name: str, array: Any, pairs: DevicePairs) -> None:
+        """Pulses of every device; now and then also its deviation and its wear."""
+        values = {"pulses": pairs.n}
+        if step % EVERY == 0:
+            values |= {"deviation": pairs.deviation, "wear": pairs.wear}
+        for what, expected in values.items():
+            memory = getattr(array, what)
+            found = np.array([memory[k].value.to_signed() for k in range(len(expected))])
+            self._compare(step, f"{name}, {what}", found, expected.astype(np.int64))
+
+    def _array(self, part: Any, number: int) -> Any:
+        """The array of a layer, behind its socket."""
+        return getattr(part, f"array_{number}").array
+
     def _pairs(self, number: int, branch: int) -> Ints:
         rows, columns = self.golden.rule.shapes[number]
-        memory = getattr(self.dut.pairs, f"array_{number}").array.mem
+        memory = self._array(self.dut.pairs, number).mem
         words = [int(memory[row].value) for row in range(rows)]
         return np.array([unpack(word, self.level_bits, 2 * columns)[branch::2] for word in words])
 
     def _signs(self, number: int) -> Ints:
         rows, columns = self.golden.rule.shapes[number]
-        word = int(getattr(self.dut.propagation, f"array_{number}").array.mem[0].value)
+        word = int(self._array(self.dut.propagation, number).mem[0].value)
         return 2 * unpack(word, 1, rows * columns).reshape(columns, rows).T - 1
 
     def _neurons(self, name: str) -> Ints:
@@ -112,7 +135,11 @@ async def equals_golden(dut: Any) -> None:
     rng = np.random.default_rng(random.getrandbits(32))
     seed, steps, by_row = fact("seed"), fact("steps"), fact("by_row")
     images = np.load("images.npz") if Path("images.npz").exists() else None
-    golden = Training(rule, seed)
+    maps = [
+        PairMap.from_text(Path(name).read_text(encoding="utf-8"), name) for name in fact("maps")
+    ]
+    devices = [DevicePairs(map, number) for number, map in enumerate(maps)]
+    golden = Training(rule, seed, devices or None)
     compare = Compare(dut, golden, by_row)
 
     dut.start.value = dut.slower.value = dut.i__valid.value = 0
