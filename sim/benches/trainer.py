@@ -95,7 +95,7 @@ class Compare:
 
     def _devices(self, step: int, name: str, array: Any, pairs: DevicePairs) -> None:
         """Pulses of every device; now and then also its deviation and its wear."""
-        values = {"pulses": pairs.n}
+        values: dict[str, NDArray[Any]] = {"pulses": pairs.n}
         if step % EVERY == 0:
             values |= {"deviation": pairs.deviation, "wear": pairs.wear}
         for what, expected in values.items():
