@@ -24,7 +24,9 @@ app = typer.Typer(
     help="From a trained binary neural network to verified Verilog around RRAM crossbar arrays.",
     epilog="Example: binohm demo",
 )
-train = typer.Typer(help="Train a network in software.", epilog="Example: binohm train digits")
+train = typer.Typer(
+    help="Train a network, in software or on the array.", epilog="Example: binohm train digits"
+)
 app.add_typer(train, name="train")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")]
@@ -55,6 +57,25 @@ View = Annotated[
         "build's maps, bit for bit as `run --engine device` computes them."
     ),
 ]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The network, an .npz.")]
+OnArray = Annotated[
+    bool, typer.Option("--on-array", help="Learn on 2T2R pairs, as docs/learning.md says.")
+]
+Hidden = Annotated[str | None, typer.Option(metavar="N,N,...", help="Sizes of hidden layers.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Over all training images.")]
+Nonlinearity = Annotated[
+    float | None,
+    typer.Option(help="Of the pulse response, 0.01 to 10; without it, devices are ideal."),
+]
+Mismatch = Annotated[float | None, typer.Option(help="Spread of the gain of devices.")]
+CycleNoise = Annotated[float | None, typer.Option(help="Spread of a pulse, over the pulse.")]
+Refresh = Annotated[bool, typer.Option(help="Whether full pairs are refreshed.")]
+ErrorBits = Annotated[int, typer.Option(help="Of errors, 2 to 8.")]
+Method = Annotated[
+    Literal["pairs", "single", "software"],
+    typer.Option(help="2T2R pairs, or a baseline: one device a weight, or latent weights."),
+]
+Chip = Annotated[int, typer.Option(min=0, help="Seed of the devices.")]
 DATA = "`digits`, `mnist`, `fashion_mnist`, `cifar10`, or an .npz with x (uint8) and y."
 
 
@@ -374,22 +395,77 @@ def report(
 
 @train.command(epilog="Example: binohm train digits -o digits.npz")
 def digits(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The network, an .npz.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of first weights and order.")] = 0,
+    output: Output,
+    on_array: OnArray = False,
+    hidden: Hidden = None,
+    epochs: Epochs = None,
+    nonlinearity: Nonlinearity = None,
+    mismatch: Mismatch = None,
+    cycle_noise: CycleNoise = None,
+    refresh: Refresh = True,
+    error_bits: ErrorBits = 6,
+    method: Method = "pairs",
+    chip: Chip = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of first weights and order; 0, on the array 1.")
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Train the demo's network on handwritten digits, bit for bit the same on any machine."""
+    """Train on handwritten digits: the demo's network in integers, or another on the array."""
     from binohm.gen.console import bar
     from binohm.gen.output import replacing
+
+    chosen = {
+        "hidden": hidden, "epochs": epochs, "nonlinearity": nonlinearity, "mismatch": mismatch,
+        "cycle_noise": cycle_noise, "refresh": refresh, "error_bits": error_bits, "method": method,
+        "chip": chip,
+    }  # fmt: skip
+    if on_array:
+        chosen["seed"] = 1 if seed is None else seed
+        _train_on_array("digits", chosen, output, force=force, as_json=as_json)
+        return
+    from binohm.gen.on_array import Choices
+
+    for name, value in chosen.items():
+        if value != getattr(Choices(), name):
+            raise ConfigError(f"{name} = {value}: is for training on the array; add --on-array")
     from binohm.gen.train import train_digits
     from binohm.sim.datasets import load
 
     images, labels = load("digits", split="train")
     with replacing(output, force=force) as path, bar("train digits") as progress:
-        network = train_digits(images, labels, seed, progress)
+        network = train_digits(images, labels, seed or 0, progress)
         network.save(path)
     _show_network(network, output, as_json=as_json)
+
+
+@train.command(epilog="Example: binohm train mnist --on-array --nonlinearity 4 -o mnist.npz")
+def mnist(
+    output: Output,
+    on_array: OnArray = False,
+    hidden: Hidden = None,
+    epochs: Epochs = None,
+    nonlinearity: Nonlinearity = None,
+    mismatch: Mismatch = None,
+    cycle_noise: CycleNoise = None,
+    refresh: Refresh = True,
+    error_bits: ErrorBits = 6,
+    method: Method = "pairs",
+    chip: Chip = 1,
+    seed: Annotated[int, typer.Option(min=1, help="Of first weights, rounding and order.")] = 1,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train on MNIST on the array, by the golden model; a break costs one epoch at most."""
+    if not on_array:
+        raise ConfigError("mnist is trained on the array: add --on-array; in software: mnist-mlp")
+    chosen = {
+        "hidden": hidden, "epochs": epochs, "nonlinearity": nonlinearity, "mismatch": mismatch,
+        "cycle_noise": cycle_noise, "refresh": refresh, "error_bits": error_bits, "method": method,
+        "chip": chip, "seed": seed,
+    }  # fmt: skip
+    _train_on_array("mnist", chosen, output, force=force, as_json=as_json)
 
 
 @train.command("mnist-mlp", epilog="Example: binohm train mnist-mlp --width 0.25 -o mlp.npz")
@@ -428,6 +504,21 @@ def mnist_mlp(
     note(f"epoch {trained.epoch}: {100 * trained.validation:.2f} % of the images held out")
     facts = {"epoch": trained.epoch, "validation": trained.validation, "history": trained.history}
     _show_network(network, output, as_json=as_json, more=facts)
+
+
+def _train_on_array(
+    data: str, chosen: Mapping[str, Any], output: Path, *, force: bool, as_json: bool
+) -> None:
+    from binohm.gen import on_array
+    from binohm.gen.console import note
+    from binohm.gen.output import replacing
+
+    with replacing(output, force=force) as path:
+        learned, accuracy, figures = on_array.train(data, on_array.Choices(**chosen))
+        learned.network.save(path)
+    note(f"epoch {learned.epoch}: {100 * learned.validation:.2f} % of the images held out")
+    note(f"test set: {100 * accuracy:.2f} %")
+    _show_network(learned.network, output, as_json=as_json, more=figures)
 
 
 def _write_shim(name: str, output: Path | None, *, force: bool) -> None:

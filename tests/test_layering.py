@@ -22,7 +22,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 """Beside the standard library. Tests and benchmarks may import anything."""
 
-COMMANDS, ACTIONS = "gen/commands.py", "gen/actions.py"
+COMMANDS, ACTIONS, ON_ARRAY = "gen/commands.py", "gen/actions.py", "gen/on_array.py"
 """The command line's modules, which alone may import sim; the commands inside their functions."""
 
 DATA = {"gen/network.py", "gen/plan.py", "gen/errors.py"}
@@ -33,7 +33,8 @@ ONLY = {
     "binohm.gen.build": {"gen/emit.py"},  # writes build directories
     "binohm.gen.commands": {"gen/__main__.py"},
     "binohm.gen.actions": {COMMANDS},
-    "binohm.sim": {COMMANDS, ACTIONS},
+    "binohm.gen.on_array": {COMMANDS},
+    "binohm.sim": {COMMANDS, ACTIONS, ON_ARRAY},
     "typer": {"gen/__main__.py", COMMANDS},
     "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
     "torch": {"gen/training/fit.py", "gen/training/model.py"},
@@ -99,7 +100,7 @@ def test_packages_keep_to_their_layer(name: str) -> None:
     for found in imports(ROOT / name):
         ours = any(found.of(module) for module in allowed)
         command = found.of("binohm.sim") and (
-            name == ACTIONS or (name == COMMANDS and found.deferred)
+            name in {ACTIONS, ON_ARRAY} or (name == COMMANDS and found.deferred)
         )
         bench = name.startswith("sim/benches/") and found.of("cocotbext.axi")  # for tests only
         assert ours or command or bench or found.name.split(".")[0] in STDLIB, (

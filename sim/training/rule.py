@@ -120,9 +120,9 @@ class Rule:
     error_shift: int = 2
     mean_shift: int = 4
     offset_shift: int = 7
-    refresh_bits: int = 4
-    full: int = 48
-    gain: int = 16
+    refresh_bits: int = 2
+    full: int = 16
+    gain: int = 8
     copy_all: bool = False
 
     def __post_init__(self) -> None:

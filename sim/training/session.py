@@ -1,6 +1,6 @@
 """A training from its first weights to the epoch that is chosen, with checkpoints.
 
-A fixed twelfth of the images is held out and chooses the epoch; nothing is learned from it, and a
+The last twelfth of the images is held out and chooses the epoch; nothing is learned from it, and a
 test set has no part in it. After every epoch the whole state goes to one file, so that the same
 recipe on the same images continues from there and gives, bit for bit, what it would have given
 without a break.
@@ -25,7 +25,7 @@ from binohm.sim.training.recipe import Recipe, network_input
 from binohm.sim.training.rule import Counts, Ints, Steps, Xorshift
 from binohm.sim.training.single import SingleDevices
 from binohm.sim.training.software import Software
-from binohm.sim.training.trainer import Levels, Training
+from binohm.sim.training.trainer import Training
 
 __all__ = ["Learned", "Session", "learn"]
 
@@ -45,7 +45,8 @@ class Learned:
     Parameters
     ----------
     network : Network
-        Of the epoch that was chosen: the first with the best accuracy on the images held out.
+        Of the epoch that was chosen: the last of those with the best accuracy on the images held
+        out.
     epoch : int
         That one, from 1.
     validation : float
@@ -88,11 +89,11 @@ class Session:
             )
         self.recipe = recipe
         self.input = network_input(recipe, images.shape[1:])
-        order = np.random.default_rng(0).permutation(len(labels))
+        self._table = self.input.table.astype(np.uint8)
         held = len(labels) // HELD_OUT
-        levels = self.input.table[images].astype(np.uint8)
-        self._held = levels[order[:held]], labels[order[:held]]
-        self._levels, self._labels = levels[order[held:]], labels[order[held:]]
+        learned = len(labels) - held
+        self._held = self._table[images[learned:]].reshape(held, -1), labels[learned:]
+        self._images, self._labels = images[:learned], labels[:learned]
         self.batches = len(self._labels) // rule.batch
         if self.batches == 0 or held == 0:
             raise DataError(
@@ -127,31 +128,31 @@ class Session:
         for number, chosen in enumerate(batches):
             if progress is not None:
                 progress(done * self.batches + number, recipe.epochs * self.batches)
-            levels = self._levels[chosen]
+            images = self._images[chosen]
             if recipe.moves:
-                levels = _moved(levels, rng.integers(0, 9, len(levels)))
-            self.learner.step(
-                levels.reshape(len(levels), -1), self._labels[chosen], recipe.slower(done)
-            )
+                images = _moved(
+                    images, rng.integers(0, 9, len(images)), half=recipe.moves == "half"
+                )
+            levels = self._table[images].reshape(len(images), -1)
+            self.learner.step(levels, self._labels[chosen], recipe.slower(done))
         accuracy = self._accuracy()
-        if all(accuracy > before for before in self.history):
+        if accuracy >= max(self.history, default=0.0):
             self.best = self.learner.network(recipe.data, self.input)
         self.history.append(accuracy)
 
     def learned(self) -> Learned:
         """The result so far."""
-        chosen = int(np.argmax(self.history))
+        chosen = len(self.history) - 1 - int(np.argmax(self.history[::-1]))
         counts = self.learner.counts if isinstance(self.learner, Training) else Counts()
         return Learned(self.best, chosen + 1, self.history[chosen], tuple(self.history), counts)
 
     def _accuracy(self) -> float:
         """On the images held out."""
         levels, labels = self._held
-        flat = levels.reshape(len(levels), -1)
         right = 0
         for first in range(0, len(labels), EVALUATE):
             part = slice(first, first + EVALUATE)
-            right += int((self.learner.scores(flat[part]).argmax(axis=1) == labels[part]).sum())
+            right += int((self.learner.scores(levels[part]).argmax(axis=1) == labels[part]).sum())
         return right / len(labels)
 
     def save(self, path: Path) -> None:
@@ -228,14 +229,24 @@ def learn(
     return session.learned()
 
 
-def _moved(levels: Levels, way: NDArray[np.int64]) -> Levels:
-    """Images moved by -1, 0 or 1 pixels down and right, zeros coming in; ``way`` is 0 to 8."""
-    _, height, width = levels.shape
-    padded = np.pad(levels, ((0, 0), (1, 1), (1, 1)))
-    moved = np.empty_like(levels)
+def _moved(images: NDArray[np.uint8], way: NDArray[np.int64], *, half: bool) -> NDArray[np.uint8]:
+    """Images moved down and right by -1, 0 or 1 pixels, or halves; zeros come in.
+
+    ``way`` is 0 to 8. Half a pixel is the mean of two, rounded down.
+    """
+    _, height, width = images.shape
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    moved = np.empty_like(images)
     for number in range(9):
         chosen, (down, right) = way == number, divmod(number, 3)
-        moved[chosen] = padded[chosen, down : down + height, right : right + width]
+        part = padded[chosen]
+        if half:
+            wide = part.astype(np.uint16)
+            wide = wide[:, 1:-1] + wide[:, down : down + height]
+            wide = wide[:, :, 1:-1] + wide[:, :, right : right + width]
+            moved[chosen] = wide >> 2
+        else:
+            moved[chosen] = part[:, down : down + height, right : right + width]
     return moved
 
 
