@@ -2,22 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.checks import require_bool, require_int
+from binohm.hdl.checks import require_bool
 from binohm.hdl.lanes import with_lane
 from binohm.hdl.pairs import PairArrays
 from binohm.hdl.propagation import Propagation, Shapes
+from binohm.hdl.rates import Rates
 from binohm.hdl.row_propagation import RowPropagation
 from binohm.hdl.update import Phase, RowUpdate
 from binohm.hdl.xorshift import Xorshift
 
-__all__ = ["EVENTS", "Rates", "Trainer"]
+__all__ = ["EVENTS", "Trainer"]
 
 FRACTION = 12
 """Fraction bits of the running mean of the sums and of the learned offset."""
@@ -28,40 +28,6 @@ EVENTS = (
     "batches", "pulses_1", "pulses_2", "clipped", "rows", "saturations", "refreshes",
     "refresh_pulses", "sign_changes", "copies",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """The numbers of docs/learning.md that are fixed before training, by the same names."""
-
-    k: tuple[int, ...]
-    win: tuple[int, ...]
-    esh: tuple[int, ...]
-    batch_bits: int
-    pulses: int
-    start_bits: int
-    most: int
-    margin: int
-    error_shift: int
-    mean_shift: int
-    offset_shift: int
-    refresh_bits: int
-    full: int
-    gain: int
-    copy_all: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("k", "win", "esh"):
-            for value in getattr(self, name):
-                require_int(name, value, least=0)
-        for name in ("batch_bits", "start_bits", "error_shift", "mean_shift", "offset_shift"):
-            require_int(name, getattr(self, name), least=0)
-        for name in ("pulses", "most", "margin", "full", "gain"):
-            require_int(name, getattr(self, name))
-        require_int("refresh_bits", self.refresh_bits, least=-1)
-        require_bool("copy_all", self.copy_all)
-        if not 0 <= self.batch_bits <= 8:
-            raise ValueError(f"batch_bits must be 0 to 8, not {self.batch_bits}")
 
 
 class Trainer(wiring.Component):

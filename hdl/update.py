@@ -63,7 +63,7 @@ class RowUpdate(wiring.Component):
     q : In(ArrayLayout(level_bits, shapes.lanes))
     copy : Out(stream.Signature(layer, row, way, columns))
     phase : Out(Phase)
-        Of the command that is being made.
+        Of the command that is being made; the cycles between commands belong to an update.
     events : Out(saturations, refreshes, refresh_pulses, sign_changes, copies)
         What happens in this cycle.
 
@@ -160,6 +160,7 @@ class RowUpdate(wiring.Component):
         )
         pairs, done = self.pairs.payload, Signal()
         m.d.comb += [
+            self.phase.eq(Mux(i.start, Phase.INIT, Phase.UPDATE)),
             pairs.layer.eq(i.layer), pairs.row.eq(i.row), done.eq(self.pairs.ready),
             self.copy.p.layer.eq(i.layer), self.copy.p.row.eq(i.row),
         ]  # fmt: skip

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from test_training_golden import RULES
 from trainers import build, neuron
 
+from binohm.gen import learning_cycles
 from binohm.sim.datasets import load
 from binohm.sim.device.pair import PairDevice, draw_pairs
 from binohm.sim.runner import run_bench
@@ -72,9 +73,24 @@ FAST = ("two layers", "three layers")
 )
 def test_every_batch_equals_golden(tmp_path: Path, name: str, by_row: bool) -> None:
     counts = train(tmp_path, RULES[name], 10, "icarus", by_row=by_row)
-    phases = counts["by_row" if by_row else "parallel"]
-    # An activation takes a cycle to be accepted, and its response at least another.
-    assert all(counts["cycles"][name] >= 2 * count for name, count in phases.items())
+    check_cycles(RULES[name], counts, by_row=by_row)
+
+
+def check_cycles(rule: Rule, counts: dict[str, Any], *, by_row: bool) -> None:
+    """All cycles are those predicted; of a refresh, but one for each row that had one."""
+    cycles, steps = counts["cycles"], counts["by_row" if by_row else "parallel"]
+    image = learning_cycles.passes(
+        rule.sizes, pixel_bits=rule.pixel_bits, error_bits=rule.error_bits, by_row=by_row
+    )
+    once = image["forward"] * rule.batch + image["calibration"]
+    expected = {"forward": counts["batches"] * once}
+    expected["backward"] = counts["batches"] * rule.batch * image["backward"]
+    expected |= learning_cycles.rows(
+        rule.sizes, steps, batches=counts["batches"], batch=rule.batch, pulsed=counts["rows"],
+        touched=steps["readout"] // 2,
+    )  # fmt: skip
+    assert {name: cycles[name] for name in expected} == expected
+    assert 0 <= cycles["refresh"] - learning_cycles.PAIRS * steps["refresh"] <= steps["refresh"]
 
 
 WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0.3, offset_a=1e-6)
@@ -103,5 +119,6 @@ def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
         tmp_path, DIGITS, 200, "verilator", by_row=kind == "by_row", images=images,
         device=WILD if kind == "device" else None,
     )  # fmt: skip
+    check_cycles(DIGITS, counts, by_row=kind == "by_row")
     happened = ("pulses_1", "pulses_2", "clipped", "saturations", "refreshes", "refresh_pulses")
     assert min(counts[name] for name in (*happened, "sign_changes", "copies")) > 100

@@ -15,7 +15,8 @@ from binohm.gen.errors import ConfigError
 from binohm.gen.pair_views import VIEWS, PairArray, render
 from binohm.hdl.pairs import PairArrays
 from binohm.hdl.propagation import Propagation, Shapes
-from binohm.hdl.trainer import Rates, Trainer
+from binohm.hdl.rates import Rates
+from binohm.hdl.trainer import Trainer
 from binohm.hdl.update import RowUpdate
 from binohm.hdl.xorshift import Xorshift
 from binohm.sim.tools import environment, require

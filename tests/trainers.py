@@ -11,7 +11,8 @@ from binohm.gen.pair_views import PairArray
 from binohm.gen.pair_views import render as render_pairs
 from binohm.gen.verilog import to_verilog
 from binohm.hdl.propagation import Shapes
-from binohm.hdl.trainer import Rates, Trainer
+from binohm.hdl.rates import Rates
+from binohm.hdl.trainer import Trainer
 from binohm.sim.training.rule import Rule
 
 __all__ = ["build", "neuron", "shapes_of"]
