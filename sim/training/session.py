@@ -181,7 +181,7 @@ class Session:
             If the file is damaged.
         """
         try:
-            with np.load(path) as file:
+            with path.open("rb") as raw, np.load(raw) as file:
                 parts = {key: file[key] for key in file.files}
             own = {
                 key.removeprefix("learner/"): value
