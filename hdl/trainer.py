@@ -61,8 +61,11 @@ class Trainer(wiring.Component):
         Of all random words, not 0; read at ``start``.
     slower : In(4)
         Halvings of the rate; constant within a batch.
-    i : In(stream.Signature(levels, label))
-        Images: ``levels`` holds ``pixel_bits`` an input, input 0 lowest.
+    i : In(stream.Signature(levels, label, learn))
+        Images: ``levels`` holds ``pixel_bits`` an input, input 0 lowest. Without ``learn`` an image
+        goes forward only, belongs to no batch, and its class is given; its label does not matter.
+    o : Out(stream.Signature(range(classes)))
+        The class of an image that is not learned: that of the best score, the lowest of equals.
     idle : Out(1)
         High while the first image of a batch is awaited, and before ``start``.
     steps : Out(StructLayout)
@@ -100,9 +103,11 @@ class Trainer(wiring.Component):
                     data.StructLayout({
                         "levels": data.ArrayLayout(shapes.pixel_bits, shapes.sizes[0]),
                         "label": range(max(2, shapes.sizes[-1])),
+                        "learn": 1,
                     })
                 )
             ),
+            "o": Out(stream.Signature(range(max(2, shapes.sizes[-1])))),
             "idle": Out(1),
             "steps": Out(phases),
             "cycles": Out(phases),
@@ -140,6 +145,7 @@ class Trainer(wiring.Component):
         self.d, self.new_d = Signal(errors), Signal(errors)
         self.pulses = Signal(data.ArrayLayout(signed(self.pulse_bits), shapes.lanes))
         self.phase, self.busy = Signal(Phase), Signal()
+        self.calibrated = Signal()  # since the signs changed
         self.counted = {
             "batches": Signal(), "pulses_1": Signal(self.pulse_bits),
             "pulses_2": Signal(self.pulse_bits), "clipped": Signal(), "rows": Signal(),
@@ -322,7 +328,7 @@ class Trainer(wiring.Component):
         """An image comes in and goes through all layers; its error at the output."""
         shapes, reads = self.shapes, self.propagation
         last = len(shapes.shapes) - 1
-        label = Signal.like(self.i.p.label)
+        label, learning = Signal.like(self.i.p.label), Signal()
         columns = self._of_layer(shapes.sizes[1:])
         levels = [
             Cat(self.i.p.levels[k][p] for k in range(shapes.sizes[0]))
@@ -339,11 +345,11 @@ class Trainer(wiring.Component):
                 self.idle.eq(self.image == 0),
             ]  # fmt: skip
             with m.If(self.i.valid):
-                m.d.sync += label.eq(self.i.p.label)
+                m.d.sync += [label.eq(self.i.p.label), learning.eq(self.i.p.learn)]
                 m.next = "FORWARD"
                 if not self.by_row and last:
-                    with m.If(self.image == 0):
-                        m.d.sync += self.layer.eq(1)
+                    with m.If(~self.calibrated):
+                        m.d.sync += [self.layer.eq(1), self.calibrated.eq(1)]
                         m.next = "CALIBRATE"
         if not self.by_row and last:
             with self._state(m, "CALIBRATE", Phase.FORWARD):
@@ -371,12 +377,21 @@ class Trainer(wiring.Component):
                 with m.Else():
                     self._write(m, self.new_bits, u >= 0)
                     self._write(m, self.new_window, (u <= window) & (u >= -window))
-                    m.d.comb += [self.keep.en.eq(1), self.kept.sums.eq(self.neuron.sums + s)]
+                    m.d.comb += [self.keep.en.eq(learning), self.kept.sums.eq(self.neuron.sums + s)]
                 with self._lanes(m, columns):
                     m.d.comb += reads.o.ready.eq(1)
                     m.next = "PASSED"
                     with m.If(self.layer == last):
                         m.next = "ERROR"
+                        with m.If(~learning):
+                            m.next = "CLASS"
+        wins = (own > best) | ((own == best) & (label < rival))
+        m.d.comb += self.o.payload.eq(Mux(wins, label, rival))
+        with m.State("CLASS"):
+            m.d.comb += self.o.valid.eq(1)
+            with m.If(self.o.ready):
+                m.d.sync += [self.layer.eq(0), found.eq(0)]
+                m.next = "LOAD"
         with self._state(m, "PASSED", Phase.FORWARD):
             for n in range(1, len(shapes.shapes)):
                 m.d.comb += [
@@ -546,6 +561,7 @@ class Trainer(wiring.Component):
                     m.next = "FOLLOW"
                     with m.If(self.layer == len(shapes.shapes) - 1):
                         m.d.comb += self.counted["batches"].eq(1)
+                        m.d.sync += self.calibrated.eq(0)
                     self._next_layer(m, "LOAD")
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from binohm.sim.bench import PERIOD_NS, fact, pack, unpack
 from binohm.sim.device.pair import PairMap
-from binohm.sim.streams import Source
+from binohm.sim.streams import Sink, Source
 from binohm.sim.training.pairs import DevicePairs
 from binohm.sim.training.rule import LayerRule, Rule
 from binohm.sim.training.trainer import Training
@@ -33,6 +33,9 @@ NEEDS_SIGNS = ("sign_changes", "copies")
 """What row-by-row mode does not know: it reads no sign twice and copies none."""
 
 COUNTER_BITS = 48
+
+IMAGES = 12
+"""That are not learned, at the end."""
 
 EVERY = 20
 """Steps after which all of a device is compared: reading it takes longer than the step."""
@@ -53,11 +56,17 @@ class Compare:
         self.dut, self.golden, self.by_row = dut, golden, by_row
         self.level_bits = golden.rule.pulses.bit_length()
 
-    def check(self, step: int) -> None:
-        """Counters, then every pair, every copy of a sign and every threshold."""
-        counts = self.golden.counts
-        steps = counts.by_row if self.by_row else counts.parallel
-        self._equal(step, "steps", counters(self.dut.steps, PHASES), asdict(steps))
+    def check(self, step: int, passes: int = 0) -> None:
+        """Counters, then every pair, every copy of a sign and every threshold.
+
+        ``passes`` images were not learned: they count in the forward phase alone.
+        """
+        counts, rule = self.golden.counts, self.golden.rule
+        steps = asdict(counts.by_row if self.by_row else counts.parallel)
+        hidden = len(rule.shapes) - 1
+        once = sum(rule.sizes[:-1]) if self.by_row else rule.pixel_bits + hidden
+        steps["forward"] += passes * once + (0 if self.by_row or not passes else hidden)
+        self._equal(step, "steps", counters(self.dut.steps, PHASES), steps)
         found = counters(self.dut.events, EVENTS)
         expected = {name: getattr(counts, name) for name in EVENTS}
         if self.by_row:
@@ -127,6 +136,28 @@ class Compare:
         return np.array([word - (word >> bits - 1 << bits) for word in words])
 
 
+def image(rule: Rule, levels: NDArray[np.uint8], label: int, *, learn: bool) -> int:
+    """Payload of an image."""
+    label_bits = (rule.sizes[-1] - 1).bit_length()
+    bits = rule.pixel_bits * rule.sizes[0]
+    return pack(levels, rule.pixel_bits) | (label | learn << label_bits) << bits
+
+
+async def classes_equal_golden(
+    dut: Any, source: Source, golden: Training, rng: np.random.Generator
+) -> None:
+    """Images that are not learned, with any label."""
+    rule = golden.rule
+    await RisingEdge(dut.clk)
+    sink = Sink(dut, "o")
+    levels = rng.integers(0, 1 << rule.pixel_bits, (IMAGES, rule.sizes[0]), np.uint8)
+    for level in levels:
+        source.send(image(rule, level, int(rng.integers(rule.sizes[-1])), learn=False))
+    found = [await sink.received.get() for _ in levels]
+    expected = golden.scores(levels).argmax(axis=1).tolist()
+    assert found == expected, f"classes are {found}, expected {expected}"
+
+
 @cocotb.test(timeout_time=10, timeout_unit="sec")
 async def equals_golden(dut: Any) -> None:
     """As many batches as asked for, under stalls of the images."""
@@ -142,7 +173,7 @@ async def equals_golden(dut: Any) -> None:
     golden = Training(rule, seed, devices or None)
     compare = Compare(dut, golden, by_row)
 
-    dut.start.value = dut.slower.value = dut.i__valid.value = 0
+    dut.start.value = dut.slower.value = dut.i__valid.value = dut.o__ready.value = 0
     dut.seed.value = seed
     dut.rst.value = 1
     Clock(dut.clk, PERIOD_NS, unit="ns").start()
@@ -167,12 +198,16 @@ async def equals_golden(dut: Any) -> None:
             chosen = rng.integers(0, len(images["levels"]), rule.batch)
             levels, labels = images["levels"][chosen], images["labels"][chosen]
         for level, label in zip(levels, labels, strict=True):
-            source.send(pack(level, rule.pixel_bits) | int(label) << level.size * rule.pixel_bits)
+            source.send(image(rule, level, int(label), learn=True))
         await FallingEdge(dut.idle)
         await RisingEdge(dut.idle)
         await ReadOnly()
         golden.step(levels, labels, slower)
         compare.check(step)
     counts = asdict(golden.counts) | {"cycles": counters(dut.cycles, PHASES)}
+    await classes_equal_golden(dut, source, golden, rng)
+    await ClockCycles(dut.clk, 3)
+    await ReadOnly()
+    compare.check(steps, passes=IMAGES)
     counts |= {"seconds": time.perf_counter() - begun}
     Path("counts.json").write_text(json.dumps(counts), encoding="utf-8")
