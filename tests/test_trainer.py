@@ -63,14 +63,20 @@ def train(
     return counts
 
 
-FAST = ("two layers", "three layers")
+FAST = ("two layers-parallel", "three layers-parallel", "three layers-by_row")
 
 
-@pytest.mark.parametrize("by_row", [False, True], ids=["parallel", "by_row"])
 @pytest.mark.parametrize(
-    "name",
-    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in RULES],
-)
+    ("name", "by_row"),
+    [
+        pytest.param(
+            name, mode == "by_row", id=(case := f"{name}-{mode}"),
+            marks=[] if case in FAST else [pytest.mark.slow],
+        )
+        for name in RULES
+        for mode in ("parallel", "by_row")
+    ],
+)  # fmt: skip
 def test_every_batch_equals_golden(tmp_path: Path, name: str, by_row: bool) -> None:
     counts = train(tmp_path, RULES[name], 10, "icarus", by_row=by_row)
     check_cycles(RULES[name], counts, by_row=by_row)
