@@ -29,7 +29,9 @@ DATA = {"gen/network.py", "gen/plan.py", "gen/errors.py"}
 """What sim shares; these import NumPy and each other alone."""
 
 ONLY = {
-    "binohm.hdl": {"gen/build.py", "gen/macro_views.py"},  # constructs them; has their pins
+    "binohm.hdl": {  # constructs them; has their pins
+        "gen/build.py", "gen/macro_views.py", "gen/pair_views.py",
+    },
     "binohm.gen.build": {"gen/emit.py"},  # writes build directories
     "binohm.gen.commands": {"gen/__main__.py"},
     "binohm.gen.actions": {COMMANDS},
