@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -227,13 +227,11 @@ class Propagation(wiring.Component):
             size = Signal(self.shapes.error_bits, name=f"size_{lane}")
             m.d.comb += size.eq(Mux(i.d[lane] < 0, -i.d[lane], i.d[lane]))
             errors.append(size.bit_select(bits, 1) & ((i.d[lane] < 0) == negative))
-        rows = Array([
-            Cat(int(row < n) & i.calibrate for row in range(self.shapes.rows))
-            for n, _ in self.shapes.shapes
-        ])[i.layer]
+        rows = Array([(1 << n) - 1 for n, _ in self.shapes.shapes])[i.layer]
         columns = Array([(1 << n) - 1 for _, n in self.shapes.shapes])[i.layer]
         planes = Array(i.x[p] for p in range(self.shapes.pixel_bits))[bits]
-        return Mux(i.backward, Cat(*errors) & columns, Mux(i.calibrate, rows, planes))
+        every = Const((1 << self.shapes.rows) - 1, self.shapes.rows)
+        return Mux(i.backward, Cat(*errors) & columns, Mux(i.calibrate, every, planes) & rows)
 
     def _arrays(
         self, m: Module, drive: Value, ask: Value, writes: Value, taken: Value, done: Value,

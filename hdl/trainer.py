@@ -122,7 +122,9 @@ class Trainer(wiring.Component):
         self._count(m)
         with m.FSM():
             self._start(m)
+            self._load(m)
             self._forward(m)
+            self._decide(m)
             self._backward(m)
             self._follow(m)
             self._update(m)
@@ -146,6 +148,12 @@ class Trainer(wiring.Component):
         self.pulses = Signal(data.ArrayLayout(signed(self.pulse_bits), shapes.lanes))
         self.phase, self.busy = Signal(Phase), Signal()
         self.calibrated = Signal()  # since the signs changed
+        # The score of the label, and the best of all others, of which the first is kept.
+        self.label, self.learning = Signal.like(self.i.p.label), Signal()
+        self.own, self.best = (
+            Signal(signed(shapes.sum_bits), name=name) for name in ("own", "best")
+        )
+        self.rival, self.found = Signal.like(self.label), Signal()
         self.counted = {
             "batches": Signal(), "pulses_1": Signal(self.pulse_bits),
             "pulses_2": Signal(self.pulse_bits), "clipped": Signal(), "rows": Signal(),
@@ -324,12 +332,10 @@ class Trainer(wiring.Component):
         with m.Else():
             m.d.sync += self.layer.eq(self.layer + 1)
 
-    def _forward(self, m: Module) -> None:
-        """An image comes in and goes through all layers; its error at the output."""
+    def _load(self, m: Module) -> None:
+        """An image comes in; sums of all columns are read where signs have changed."""
         shapes, reads = self.shapes, self.propagation
         last = len(shapes.shapes) - 1
-        label, learning = Signal.like(self.i.p.label), Signal()
-        columns = self._of_layer(shapes.sizes[1:])
         levels = [
             Cat(self.i.p.levels[k][p] for k in range(shapes.sizes[0]))
             for p in range(shapes.pixel_bits)
@@ -345,7 +351,7 @@ class Trainer(wiring.Component):
                 self.idle.eq(self.image == 0),
             ]  # fmt: skip
             with m.If(self.i.valid):
-                m.d.sync += [label.eq(self.i.p.label), learning.eq(self.i.p.learn)]
+                m.d.sync += [self.label.eq(self.i.p.label), self.learning.eq(self.i.p.learn)]
                 m.next = "FORWARD"
                 if not self.by_row and last:
                     with m.If(~self.calibrated):
@@ -357,41 +363,36 @@ class Trainer(wiring.Component):
                 with m.If(reads.i.ready):
                     self._next_layer(m, "FORWARD")
 
+    def _forward(self, m: Module) -> None:
+        """An image goes through all layers."""
+        shapes, reads, last = self.shapes, self.propagation, len(self.shapes.shapes) - 1
         s = Signal(signed(shapes.sum_bits))
         m.d.comb += s.eq(self._sum())
-        u = Signal(signed(shapes.sum_bits + 3))
+        u = Signal(signed(max(shapes.sum_bits, max(self.rates.win) + 2) + 3))
         mean, offset = self.neuron.mean, self.neuron.offset
         m.d.comb += u.eq(s - ((mean >> FRACTION) - (offset >> FRACTION)))
         window = Signal(range((1 << max(self.rates.win)) + 1))
         m.d.comb += window.eq(self._of_layer([1 << win for win in self.rates.win]))
-        own, best = Signal.like(s), Signal.like(s)
-        rival, found = Signal.like(label), Signal()
         with self._state(m, "FORWARD", Phase.FORWARD):
             m.d.comb += reads.i.valid.eq(1)
             with m.If(reads.o.valid):
                 with m.If(self.layer == last):
-                    with m.If(self.lane == label):
-                        m.d.sync += own.eq(s)
-                    with m.Elif(~found | (s > best)):
-                        m.d.sync += [best.eq(s), rival.eq(self.lane), found.eq(1)]
+                    with m.If(self.lane == self.label):
+                        m.d.sync += self.own.eq(s)
+                    with m.Elif(~self.found | (s > self.best)):
+                        m.d.sync += [self.best.eq(s), self.rival.eq(self.lane), self.found.eq(1)]
                 with m.Else():
                     self._write(m, self.new_bits, u >= 0)
                     self._write(m, self.new_window, (u <= window) & (u >= -window))
-                    m.d.comb += [self.keep.en.eq(learning), self.kept.sums.eq(self.neuron.sums + s)]
-                with self._lanes(m, columns):
+                    m.d.comb += self.keep.en.eq(self.learning)
+                    m.d.comb += self.kept.sums.eq(self.neuron.sums + s)
+                with self._lanes(m, self._of_layer(shapes.sizes[1:])):
                     m.d.comb += reads.o.ready.eq(1)
                     m.next = "PASSED"
                     with m.If(self.layer == last):
                         m.next = "ERROR"
-                        with m.If(~learning):
+                        with m.If(~self.learning):
                             m.next = "CLASS"
-        wins = (own > best) | ((own == best) & (label < rival))
-        m.d.comb += self.o.payload.eq(Mux(wins, label, rival))
-        with m.State("CLASS"):
-            m.d.comb += self.o.valid.eq(1)
-            with m.If(self.o.ready):
-                m.d.sync += [self.layer.eq(0), found.eq(0)]
-                m.next = "LOAD"
         with self._state(m, "PASSED", Phase.FORWARD):
             for n in range(1, len(shapes.shapes)):
                 m.d.comb += [
@@ -404,7 +405,17 @@ class Trainer(wiring.Component):
             m.d.sync += [self.bits.eq(self.new_bits), self.layer.eq(self.layer + 1)]
             m.next = "FORWARD"
 
-        rates = self.rates
+    def _decide(self, m: Module) -> None:
+        """The class of an image, or its error at the output."""
+        shapes, rates = self.shapes, self.rates
+        own, best, label, rival = self.own, self.best, self.label, self.rival
+        wins = (own > best) | ((own == best) & (label < rival))
+        m.d.comb += self.o.payload.eq(Mux(wins, label, rival))
+        with m.State("CLASS"):
+            m.d.comb += self.o.valid.eq(1)
+            with m.If(self.o.ready):
+                m.d.sync += [self.layer.eq(0), self.found.eq(0)]
+                m.next = "LOAD"
         gap = Signal(signed(shapes.sum_bits + rates.margin.bit_length() + 2))
         m.d.comb += gap.eq(rates.margin - (own - best))
         most = (1 << shapes.error_bits - 1) - 1
@@ -416,7 +427,8 @@ class Trainer(wiring.Component):
             m.d.comb += [ends[0].eq(up), ends[1].eq(down)]
             no_error = Const(0, len(self.new_d.as_value()))
             other = with_lane(no_error, rival, ends[1])
-            m.d.sync += [self.new_d.as_value().eq(with_lane(other, label, ends[0])), found.eq(0)]
+            m.d.sync += self.new_d.as_value().eq(with_lane(other, label, ends[0]))
+            m.d.sync += self.found.eq(0)
             m.next = "STORE"
 
     def _backward(self, m: Module) -> None:
