@@ -217,7 +217,7 @@ class Trainer(wiring.Component):
                 m.d.comb += [store.addr.eq(self.image), read.addr.eq(self.next_image)]
         neuron = data.StructLayout({
             "mean": signed(shapes.sum_bits + FRACTION),
-            "offset": signed(max(self.rates.win) + 2 + FRACTION),
+            "offset": signed(max(self.rates.win) + 3 + FRACTION),
             "sums": signed(shapes.sum_bits + self.rates.batch_bits),
             "errors": signed(shapes.error_bits + self.rates.batch_bits),
         })

@@ -68,7 +68,7 @@ def neuron(rule: Rule) -> dict[str, int]:
     shapes = shapes_of(rule)
     return {
         "mean": shapes.sum_bits + 12,
-        "offset": max(layer.win for layer in rule.layers) + 14,
+        "offset": max(layer.win for layer in rule.layers) + 15,
         "sums": shapes.sum_bits + rule.batch_bits,
         "errors": rule.error_bits + rule.batch_bits,
     }

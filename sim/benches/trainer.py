@@ -204,6 +204,8 @@ async def equals_golden(dut: Any) -> None:
         await ReadOnly()
         golden.step(levels, labels, slower)
         compare.check(step)
+        if step % EVERY == 0:
+            dut._log.info(f"{step} of {steps} steps are equal")
     counts = asdict(golden.counts) | {"cycles": counters(dut.cycles, PHASES)}
     await classes_equal_golden(dut, source, golden, rng)
     await ClockCycles(dut.clk, 3)
