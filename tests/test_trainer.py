@@ -137,5 +137,5 @@ def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
         device=WILD if kind == "device" else None,
     )  # fmt: skip
     check_cycles(DIGITS, counts, by_row=kind == "by_row")
-    happened = ("pulses_1", "pulses_2", "clipped", "saturations", "refreshes", "refresh_pulses")
+    happened = ("pulses_1", "pulses_2", "saturations", "refreshes", "refresh_pulses")
     assert min(counts[name] for name in (*happened, "sign_changes", "copies")) > 100

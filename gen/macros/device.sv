@@ -380,8 +380,8 @@ module binohm_device #(
         now <= now + 1;
         if (rst) begin
             image = first;
-            read = 0;
             transposed = 0;
+            read = 0;
             held <= 0;
             open <= 0;
         end else begin
