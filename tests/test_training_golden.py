@@ -12,7 +12,7 @@ from binohm.sim.training.trainer import Training
 
 RULES = {
     "two layers": Rule((5, 4, 3), (LayerRule(2, 2, 1), LayerRule(2)), batch_bits=3, pulses=8,
-                       start_bits=2, most=3, margin=9, full=6, gain=2, refresh_bits=1),
+                       start_bits=2, most=3, margin=10, full=6, gain=2, refresh_bits=1),
     "three layers": Rule((6, 5, 4, 2), (LayerRule(1, 3, 0), LayerRule(2, 1, 1), LayerRule(1)),
                          pixel_bits=3, batch_bits=2, pulses=16, start_bits=1, most=2, margin=12,
                          error_bits=3, error_shift=0, full=12, gain=3, refresh_bits=0,

@@ -94,6 +94,26 @@ def test_digits_are_learned(digits: Labelled) -> None:
     assert counts.pulses_1 > 0 and counts.pulses_2 > 0
 
 
+def test_of_equal_epochs_the_last_is_the_result(
+    digits: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([0.5, 0.7, 0.7, 0.6])
+    monkeypatch.setattr(Session, "_accuracy", lambda _: next(found))
+    session = Session(replace(METHODS["ideal"], epochs=4), *few(digits))
+    networks = []
+    for _ in range(4):
+        session.epoch()
+        networks.append(session.learner.network("digits", session.input))
+    learned = session.learned()
+    assert (learned.epoch, learned.validation) == (3, 0.7)
+    chosen = [layer.weights for layer in learned.network.layers]
+    same = [
+        all((a.weights == b).all() for a, b in zip(network.layers, chosen, strict=True))
+        for network in networks
+    ]
+    assert same == [False, False, True, False]
+
+
 RIGHT = [100, 107, 109, 110, 112, 116, 114, 115, 113, 113]
 TEST = 310
 """Of 119 images held out, after each epoch; of 360 in the test set."""
