@@ -98,6 +98,17 @@ def methods(_: object) -> Figures:
     return {"digits_test_accuracy": (means, "%")}
 
 
+def refresh_levels(_: object) -> Figures:
+    """Digits by the pulses at which a pair is refreshed, and how often pairs are looked at."""
+    found = {
+        f"{full} and {gain}, every {1 << bits} batches": float(
+            np.mean(digits(replace(DIGITS, full=full, gain=gain, refresh_bits=bits), device=DEVICE))
+        )
+        for full, gain, bits in ((16, 8, 2), (32, 8, 2), (48, 16, 4))
+    }
+    return {"accuracy_vs_refresh": (found, "%")}
+
+
 def error_bits(_: object) -> Figures:
     """Digits against the bits of the errors, ideal devices."""
     found = {
@@ -196,6 +207,7 @@ PARTS: dict[str, Part] = {
     "steps": steps,
     "digits": methods,
     "nonlinearity": nonlinearity,
+    "refresh_levels": refresh_levels,
     "error_bits": error_bits,
     "mnist_pairs": mnist("", device=DEVICE),
     **{f"mnist_ideal_{seed}": mnist(f"ideal_{seed}", seed=seed) for seed in SEEDS},

@@ -4,7 +4,7 @@ from typing import Any
 
 from results import read
 
-__all__ = ["accuracies", "error_bits", "methods", "nonlinearity", "speed_ups"]
+__all__ = ["accuracies", "error_bits", "methods", "nonlinearity", "refresh_levels", "speed_ups"]
 
 NOT_RUN = "not run"
 
@@ -81,10 +81,20 @@ def nonlinearity() -> str:
 
 def error_bits() -> str:
     """Digits against the bits of errors."""
-    known = figures().get("accuracy_vs_error_bits")
+    return pairs("accuracy_vs_error_bits", "bits")
+
+
+def refresh_levels() -> str:
+    """Digits against the pulses at which pairs are refreshed."""
+    return pairs("accuracy_vs_refresh", "digits, refresh at")
+
+
+def pairs(key: str, head: str) -> str:
+    """Accuracy by something."""
+    known = figures().get(key)
     if known is None:
         return f"{NOT_RUN.capitalize()}: `make bench-learning`.\n"
-    return table(["bits", "test, %"], [[bits, number(value)] for bits, value in known.items()])
+    return table([head, "test, %"], [[name, number(value)] for name, value in known.items()])
 
 
 def speed_ups() -> str:

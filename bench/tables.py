@@ -259,6 +259,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "learning-digits": learning.methods,
     "learning-nonlinearity": learning.nonlinearity,
     "learning-error-bits": learning.error_bits,
+    "learning-refresh": learning.refresh_levels,
     "learning-steps": learning.speed_ups,
     "spine": lambda: measured("spine"),
     "parallelism": lambda: curve(

@@ -30,7 +30,9 @@ DATA = {"gen/network.py", "gen/plan.py", "gen/errors.py"}
 
 ONLY = {
     "binohm.hdl": {  # constructs them; has their pins
-        "gen/build.py", "gen/macro_views.py", "gen/pair_views.py",
+        "gen/build.py",
+        "gen/macro_views.py",
+        "gen/pair_views.py",
     },
     "binohm.gen.build": {"gen/emit.py"},  # writes build directories
     "binohm.gen.commands": {"gen/__main__.py"},
