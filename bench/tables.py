@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import learning_tables as learning
 from results import ROOT, read
 
 __all__ = ["PARTS", "fill", "main", "pictures"]
@@ -374,6 +375,12 @@ def commands() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "learning-mnist": learning.accuracies,
+    "learning-digits": learning.methods,
+    "learning-nonlinearity": learning.nonlinearity,
+    "learning-error-bits": learning.error_bits,
+    "learning-refresh": learning.refresh_levels,
+    "learning-steps": learning.speed_ups,
     "spine": lambda: measured("spine"),
     "parallelism": lambda: curve(
         "spine",

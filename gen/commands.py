@@ -4,21 +4,22 @@ What they do is in :mod:`binohm.gen.actions`. All imports that take time, ``bino
 are inside the commands: ``binohm --help`` loads none of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from binohm.gen.errors import ConfigError
+from binohm.gen.options import Force, Json
+from binohm.gen.train_commands import train
 
 if TYPE_CHECKING:
     from binohm.gen.network import Network
-    from binohm.gen.training.recipe import Recipe
 
-__all__ = ["app", "train"]
+__all__ = ["app"]
 
 app = typer.Typer(
     add_completion=False,
@@ -26,11 +27,8 @@ app = typer.Typer(
     help="From a trained binary neural network to verified Verilog around RRAM crossbar arrays.",
     epilog="Example: binohm demo",
 )
-train = typer.Typer(help="Train a network in software.", epilog="Example: binohm train digits")
 app.add_typer(train, name="train")
 
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A build directory.")]
 Model = Annotated[
     str,
@@ -170,6 +168,7 @@ def import_(
     from binohm.gen.importer.larq import import_larq
     from binohm.gen.importer.qonnx import import_model
     from binohm.gen.output import replacing
+    from binohm.gen.summary import show_network
 
     remarks: list[str] = []
     read: Callable[..., Network] = import_model
@@ -186,7 +185,7 @@ def import_(
         network.save(path)
     for remark in remarks:
         note(remark)
-    _show_network(network, output, as_json=as_json)
+    show_network(network, output, as_json=as_json)
 
 
 @app.command(epilog="Example: binohm build tfc.npz --set array.rows=256 -o build/tfc")
@@ -389,131 +388,6 @@ def report(
     print(directory / "report.html")
 
 
-@train.command(epilog="Example: binohm train digits -o digits.npz")
-def digits(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The network, an .npz.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of first weights and order.")] = 0,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train the demo's network on handwritten digits, bit for bit the same on any machine."""
-    from binohm.gen.console import bar
-    from binohm.gen.output import replacing
-    from binohm.gen.train import train_digits
-    from binohm.sim.datasets import load
-
-    images, labels = load("digits", split="train")
-    with replacing(output, force=force) as path, bar("train digits") as progress:
-        network = train_digits(images, labels, seed, progress)
-        network.save(path)
-    _show_network(network, output, as_json=as_json)
-
-
-Trains = Annotated[
-    Path,
-    typer.Option(
-        "--output", "-o", help="The network, an .npz, or an .onnx (QONNX); its log, a .csv, beside."
-    ),
-]
-Width = Annotated[float, typer.Option(help="Of all layers but the last.")]
-PixelBits = Annotated[
-    int, typer.Option(help="Of the input, 1 to 8; each is a read of the first layer.")
-]
-Split = Annotated[
-    int, typer.Option(metavar="ROWS", help="Groups of at most so many inputs; 0 splits none.")
-]
-ErrorRate = Annotated[float, typer.Option(help="Chance of a weight to be flipped while training.")]
-Shift = Annotated[int, typer.Option(help="Most pixels an image is moved by while training.")]
-Epochs = Annotated[int, typer.Option(help="Over all training images.")]
-Seed = Annotated[int, typer.Option(help="Of first weights, order and errors.")]
-
-
-@train.command("mnist-mlp", epilog="Example: binohm train mnist-mlp --width 0.25 -o mlp.npz")
-def mnist_mlp(
-    output: Trains,
-    width: Width = 1.0,
-    layers: Annotated[int, typer.Option(help="Hidden ones, of 2048 times the width.")] = 3,
-    pixel_bits: PixelBits = 8,
-    split: Split = 0,
-    error_rate: ErrorRate = 0.0,
-    shift: Shift = 0,
-    epochs: Epochs = 30,
-    seed: Seed = 0,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train a fully connected network on MNIST, by PyTorch; a break costs one epoch at most."""
-    from binohm.gen.training.recipe import Recipe
-
-    recipe = Recipe.mnist_mlp(
-        width, layers, pixel_bits=pixel_bits, split=split, error_rate=error_rate,
-        shift=shift, epochs=epochs, seed=seed,
-    )  # fmt: skip
-    _train("mnist-mlp", recipe, output, force=force, as_json=as_json)
-
-
-@train.command("mnist-cnn", epilog="Example: binohm train mnist-cnn --split 128 -o cnn.npz")
-def mnist_cnn(
-    output: Trains,
-    width: Width = 1.0,
-    pixel_bits: PixelBits = 8,
-    split: Split = 0,
-    error_rate: ErrorRate = 0.0,
-    shift: Shift = 0,
-    epochs: Epochs = 20,
-    seed: Seed = 0,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train a small convolutional network on MNIST: channels 32, 32, 64, 64, then 512 and 10."""
-    from binohm.gen.training.recipe import Recipe
-
-    recipe = Recipe.mnist_cnn(
-        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, shift=shift,
-        epochs=epochs, seed=seed,
-    )  # fmt: skip
-    _train("mnist-cnn", recipe, output, force=force, as_json=as_json)
-
-
-@train.command("cifar10-vgg", epilog="Example: binohm train cifar10-vgg --width 0.25 -o vgg.npz")
-def cifar10_vgg(
-    output: Trains,
-    width: Width = 1.0,
-    pixel_bits: PixelBits = 8,
-    split: Split = 0,
-    error_rate: ErrorRate = 0.0,
-    shift: Shift = 4,
-    epochs: Epochs = 60,
-    seed: Seed = 0,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Train on CIFAR-10: channels 128, 128, 256, 256, 512, 512, then 1024, 1024 and 10.
-
-    Images are mirrored half of the times.
-    """
-    from binohm.gen.training.recipe import Recipe
-
-    recipe = Recipe.cifar10_vgg(
-        width, pixel_bits=pixel_bits, split=split, error_rate=error_rate, shift=shift,
-        epochs=epochs, seed=seed,
-    )  # fmt: skip
-    _train("cifar10-vgg", recipe, output, force=force, as_json=as_json)
-
-
-def _train(name: str, recipe: "Recipe", output: Path, *, force: bool, as_json: bool) -> None:
-    from binohm.gen import actions
-    from binohm.gen.console import note
-    from binohm.gen.output import replacing
-
-    qonnx, log = output.suffix == ".onnx", output.with_suffix(".csv")
-    with replacing(output, force=force) as path:
-        trained, network = actions.train(name, recipe, path, log=log, qonnx=qonnx)
-    note(f"epoch {trained.epoch}: {100 * trained.validation:.2f} % of the images held out")
-    facts = {"epoch": trained.epoch, "validation": trained.validation, "history": trained.history}
-    _show_network(network, output, as_json=as_json, more=facts)
-
-
 def _write_shim(name: str, output: Path | None, *, force: bool) -> None:
     from binohm.gen import shim
     from binohm.gen.output import replacing
@@ -523,20 +397,6 @@ def _write_shim(name: str, output: Path | None, *, force: bool) -> None:
         with replacing(target, force=force) as path:
             path.write_text(text, encoding="utf-8")
         print(target)
-
-
-def _show_network(
-    network: "Network", output: Path, *, as_json: bool, more: Mapping[str, Any] | None = None
-) -> None:
-    from binohm.gen.console import emit
-    from binohm.gen.summary import network_figures, print_network
-
-    figures = network_figures(network)
-    if as_json:
-        emit({"output": str(output), **figures, **(more or {})})
-    else:
-        print_network(figures)
-        print(output)
 
 
 def _fraction(text: str, option: str) -> Fraction:

@@ -20,8 +20,8 @@ A file may describe several macros, each a table ``[macros.<module>]``::
 Cycles are those of :class:`binohm.gen.plan.Array`; a command that is not listed is accepted and
 answered with zeros. The tables ``timing``, ``write`` and ``endurance`` are for macros that are
 silicon or a model of it; the digital view, which keeps its cells in a memory, has none. A macro
-with reference codes says ``ref_bits`` and ``ref_per_column``, one that loads an image of its cells
-``per_cycle``, the columns in a word of it.
+with reference codes says ``ref_bits`` and ``ref_per_column``, one that is read both ways
+``transposed``, one that loads an image of its cells ``per_cycle``, the columns in a word of it.
 
 ``binohm check-macro`` holds a macro to its datasheet, see docs/macro.md.
 """
@@ -94,6 +94,7 @@ class Macro(_Table):
     adc_bits: Annotated[int, Field(ge=0)]
     ref_bits: Annotated[int, Field(ge=0, le=14)] = 0
     ref_per_column: bool = False
+    transposed: bool = False
     per_cycle: Count | None = None
     commands: dict[Command, Cycles]
     timing: Timing | None = None
@@ -113,6 +114,12 @@ class Macro(_Table):
             raise ValueError("bias_rows and ref_bits exclude each other")
         if self.ref_per_column and not self.ref_bits:
             raise ValueError("ref_per_column needs ref_bits")
+        if self.transposed and (self.readout, self.cell) != ("adc", "1t1r"):
+            raise ValueError(
+                f"transposed is for adc with 1t1r cells, not {self.readout} with {self.cell}"
+            )
+        if self.transposed != ("transposed_read" in self.commands):
+            raise ValueError("transposed and commands.transposed_read need each other")
         if (self.per_cycle or 1) > self.columns:
             raise ValueError(f"per_cycle = {self.per_cycle} of {self.columns} columns")
         return self
@@ -125,6 +132,7 @@ class Macro(_Table):
         return Array(
             self.readout, self.cell, self.rows, self.columns, self.bias_rows, self.adc_bits, width,
             read.latency, read.interval, read.outstanding, self.ref_bits, self.ref_per_column,
+            transposed=self.transposed,
         )  # fmt: skip
 
 
@@ -136,7 +144,12 @@ class Datasheet(_Table):
 
 
 def digital(array: Array) -> Macro:
-    """Datasheet of the digital view of ``array``: it can read, and its cycles are exact."""
+    """Datasheet of the digital view of ``array``: its cycles are exact.
+
+    It can read; an array with transposed reads can be written, too.
+    """
+    cycles = Cycles(latency=array.latency, interval=array.interval, outstanding=array.outstanding)
+    commands: tuple[Command, ...] = ("read", "transposed_read", "set", "reset")
     return Macro(
         readout=array.readout,
         cell=array.cell,
@@ -146,12 +159,9 @@ def digital(array: Array) -> Macro:
         adc_bits=array.adc_bits,
         ref_bits=array.ref_bits,
         ref_per_column=array.ref_per_column,
+        transposed=array.transposed,
         per_cycle=array.per_cycle,
-        commands={
-            "read": Cycles(
-                latency=array.latency, interval=array.interval, outstanding=array.outstanding
-            )
-        },
+        commands=dict.fromkeys(commands if array.transposed else commands[:1], cycles),
     )
 
 
@@ -190,10 +200,12 @@ def load(path: Path) -> Datasheet:
 
 
 def _stated(macro: Macro) -> dict[str, Any]:
-    """What a file has to say: reference codes only of a macro that has them."""
+    """What a file has to say: reference codes and transposed reads only of who has them."""
     values = macro.model_dump(exclude_none=True)
     if not macro.ref_bits:
         del values["ref_bits"], values["ref_per_column"]
+    if not macro.transposed:
+        del values["transposed"]
     return values
 
 

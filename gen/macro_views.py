@@ -30,8 +30,12 @@ USED: dict[str, tuple[str, ...]] = {
     "sa": ("x_p", "x_n", "ref_code"),
     "adc": ("x_p", "x_n"),
     "pcsa": ("row", "col_x", "col_en"),
+    "transposed": ("row", "x_p", "x_n", "col_x", "col_en"),
 }
-"""Pins of the request, beside ``cmd``, that the digital view of a readout looks at."""
+"""Pins of the request, beside ``cmd``, that a digital view looks at."""
+
+DIGITAL = tuple(USED)
+"""The digital views: of each readout, and of arrays that are read both ways."""
 
 NAME_BITS = 8 * 300
 """Of the name of a file, with its folder: a port of the device view."""
@@ -62,9 +66,9 @@ def render(plan: Plan, view: str) -> str:
         return "\n".join(sockets)
     if view == "device":
         return "\n".join([*sockets, _view(plan, "device.sv")])
-    readouts = {array.readout for array in plan.arrays}
-    files = [f"digital_{readout}.v" for readout in ("sa", "adc", "pcsa") if readout in readouts]
-    if readouts - {"pcsa"}:
+    digital = {_digital_name(array) for array in plan.arrays}
+    files = [f"digital_{name}.v" for name in DIGITAL if name in digital]
+    if digital & {"sa", "adc"}:
         files.append("digital_walk.v")
     if view == "jitter":
         files.append("jitter.v")
@@ -140,7 +144,7 @@ def _socket(plan: Plan, array: Array, view: str) -> str:
 def _digital(plan: Plan, array: Array, *, jitter: bool) -> tuple[str, list[str]]:
     """The digital view inside a socket, behind a random delay or not, and the pins it uses."""
     prefix = f"binohm_{plan.name}"
-    used = ["clk", "rst", "cmd", *USED[array.readout], "q", *HANDSHAKE]
+    used = ["clk", "rst", "cmd", *USED[_digital_name(array)], "q", *HANDSHAKE]
     connections = {name: name for name in used}
     delay = ""
     if jitter:
@@ -151,7 +155,7 @@ def _digital(plan: Plan, array: Array, *, jitter: bool) -> tuple[str, list[str]]
             f"{prefix}_jitter", "jitter", {"SEED": "ID"}, {name: name for name in wires}
         )
     array_itself = _instance(
-        f"{prefix}_digital_{array.readout}", "array", _parameters(array), connections
+        f"{prefix}_digital_{_digital_name(array)}", "array", _parameters(array), connections
     )
     return delay + array_itself, used
 
@@ -168,6 +172,8 @@ def _device(plan: Plan, array: Array) -> str:
         "BITS": max(1, array.adc_bits),
         "REF_BITS": max(1, array.ref_bits),
         "REF_CODES": array.ref_codes,
+        "FIELDS": array.fields,
+        "TRANSPOSED": int(array.transposed),
         "PER_CYCLE": array.per_cycle,
         "ROW_BITS": pins.row_bits,
         "LATENCY": array.latency,
@@ -183,12 +189,19 @@ def _device(plan: Plan, array: Array) -> str:
     return _instance(f"binohm_{plan.name}_device", "array", parameters, connections)
 
 
+def _digital_name(array: Array) -> str:
+    """Which of :data:`DIGITAL` an array is."""
+    return "transposed" if array.transposed else array.readout
+
+
 def _parameters(array: Array) -> dict[str, Any]:
     """Geometry of the digital view."""
     geometry: dict[str, Any] = {"ROWS": array.rows, "COLUMNS": array.columns}
+    row_bits = macro_pins(array).row_bits
     if array.readout == "pcsa":
-        row = next(pin for pin in macro_pins(array).ports if pin.name == "row")
-        return {**geometry, "ROW_BITS": row.width, "INIT": "INIT"}
+        return {**geometry, "ROW_BITS": row_bits, "INIT": "INIT"}
+    if array.transposed:
+        geometry |= {"ROW_BITS": row_bits, "FIELDS": array.fields}
     own = _sense_parameters(array) if array.readout == "sa" else {"ADC_BITS": array.adc_bits}
     return {**geometry, **own, "PER_CYCLE": array.per_cycle, "INIT": "INIT"}
 

@@ -81,6 +81,11 @@ class Array:
         Whether each column has a code of its own, column 0 lowest; else one code is for all.
     spare_columns : int
         Of the columns, the last so many hold no output, until they replace a bad column.
+    transposed : bool
+        ``adc`` with ``1t1r`` cells: word, bit and source lines are distinct, and the same cells are
+        also read from the columns to the rows, by converters on the source lines. Field ``k`` of
+        a response is then column ``k`` or, of a transposed read, row ``k``: the columns that are
+        on (``col_x`` and ``col_en``) and whose cell is +1, at most ``2**adc_bits - 1``.
     """
 
     readout: Readout
@@ -96,6 +101,7 @@ class Array:
     ref_bits: int = 0
     ref_per_column: bool = False
     spare_columns: int = 0
+    transposed: bool = False
 
     @property
     def name(self) -> str:
@@ -111,6 +117,8 @@ class Array:
             parts.append(f"p{self.per_cycle}")
         if self.spare_columns:
             parts.append(f"s{self.spare_columns}")
+        if self.transposed:
+            parts.append("t")
         return "_".join(parts)
 
     @property
@@ -125,8 +133,13 @@ class Array:
 
     @property
     def q_bits(self) -> int:
-        """Width of a response: one bit a column, or ``adc_bits`` a column."""
-        return self.columns * max(1, self.adc_bits)
+        """Width of a response: one bit a column, or ``adc_bits`` a column or row."""
+        return self.fields * max(1, self.adc_bits)
+
+    @property
+    def fields(self) -> int:
+        """Fields of a response: columns, or rows if those of a transposed read are more."""
+        return max(self.rows, self.columns) if self.transposed else self.columns
 
     @property
     def ref_codes(self) -> int:
@@ -478,7 +491,7 @@ class Plan:
             layer["array"] = {
                 key: value
                 for key, value in layer["array"].items()
-                if value or key not in ("ref_bits", "ref_per_column", "spare_columns")
+                if value or key not in ("ref_bits", "ref_per_column", "spare_columns", "transposed")
             }
         if not self.host.programming:
             del facts["host"]["programming"]

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from binohm.gen.console import print_table
+from binohm.gen.console import emit, print_table
 from binohm.gen.network import Conv, Dense, Network, Scores
 
-__all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_network"]
-__all__ += ["print_energy", "print_run"]
+__all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_energy"]
+__all__ += ["print_run", "show_network"]
 
 Figures = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ def _kind(layer: Dense | Scores) -> str:
     return "dense" if isinstance(layer, Dense) else "scores"
 
 
-def print_network(figures: Figures) -> None:
+def _print_network(figures: Figures) -> None:
     """The layer table."""
     source = figures["input"]
     pixels = "x".join(map(str, source["shape"]))
@@ -55,6 +55,18 @@ def print_network(figures: Figures) -> None:
         heads,
         [[layer[head] for head in heads] for layer in figures["layers"]],
     )
+
+
+def show_network(
+    network: Network, output: Path, *, as_json: bool, more: Figures | None = None
+) -> None:
+    """What was written to ``output``, and how it came about if there is more to say."""
+    figures = network_figures(network)
+    if as_json:
+        emit({"output": str(output), **figures, **(more or {})})
+    else:
+        _print_network(figures)
+        print(output)
 
 
 def print_build(facts: Figures) -> None:

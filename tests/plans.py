@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from binohm.gen.plan import Array, Host, LayerPlan, Plan, Readout
+from binohm.gen.plan import Array, Cell, Host, LayerPlan, Plan, Readout
 
 __all__ = ["array", "plan_of"]
 
@@ -17,14 +17,16 @@ def array(
     per_cycle: int = 1,
     ref_bits: int = 0,
     ref_per_column: bool = False,
+    transposed: bool = False,
 ) -> Array:
     """An array with the datasheet of the digital view."""
     if readout == "pcsa":
         return Array(readout, "2t2r", rows, columns, 0, 0, columns, 1, 1, 1)
     steps = -(-columns // per_cycle)
+    cell: Cell = "1t1r" if transposed else "2t2r"
     return Array(
-        readout, "2t2r", rows, columns, bias_rows, adc_bits, per_cycle, steps + 1, steps, 2,
-        ref_bits, ref_per_column,
+        readout, cell, rows, columns, bias_rows, adc_bits, per_cycle, steps + 1, steps, 2,
+        ref_bits, ref_per_column, transposed=transposed,
     )  # fmt: skip
 
 

@@ -31,6 +31,10 @@ KINDS = [
     array("pcsa", 5, 9),
 ]
 IDS = ("sa", "codes", "adc", "pcsa")
+BOTH_WAYS = [
+    array("adc", 9, 4, adc_bits=4, per_cycle=3, transposed=True),
+    array("adc", 3, 8, adc_bits=2, per_cycle=8, transposed=True),
+]
 WRITES = ("set", "reset", "verify_set", "verify_reset")
 CELLS: tuple[Cell, ...] = get_args(Cell)
 
@@ -53,19 +57,22 @@ def failures(figures: Mapping[str, Any]) -> list[str]:
 
 def test_the_digital_view_conforms(tmp_path: Path, simulator: str) -> None:
     """All macros of a datasheet, from the file that a build has."""
-    promised = sheet(tmp_path, {f"binohm_t_{kind.name}": digital(kind) for kind in KINDS})
-    source = views(tmp_path, KINDS, "digital")
+    kinds = KINDS + BOTH_WAYS
+    promised = sheet(tmp_path, {f"binohm_t_{kind.name}": digital(kind) for kind in kinds})
+    source = views(tmp_path, kinds, "digital")
     figures = check_macro([source], promised, simulator, parameters=True)
     assert figures["ok"], failures(figures)
-    assert [run["macro"] for run in figures["runs"]] == [f"binohm_t_{k.name}" for k in KINDS]
+    assert [run["macro"] for run in figures["runs"]] == [f"binohm_t_{k.name}" for k in kinds]
     assert all(run["counts"]["read"] > 500 for run in figures["runs"])
+    assert all(run["counts"]["set"] >= 3 for run in figures["runs"][len(KINDS) :])
 
 
 def device_view(place: Path, kind: Array, simulator: str) -> dict[str, Any]:
     """What is found of the device view with devices that do not spread; it writes and verifies."""
     read = digital(kind)
     cycles = read.commands["read"]
-    macro = read.model_copy(update={"commands": {"read": cycles, **dict.fromkeys(WRITES, cycles)}})
+    commands = {**read.commands, **dict.fromkeys(WRITES, cycles)}
+    macro = read.model_copy(update={"commands": commands})
     (place / "map.hex").write_text(draw_tile(Device.ideal(), kind, 1, 3, 0).text())
     return check_macro(
         [views(place, [kind], "device")],
@@ -84,6 +91,13 @@ def test_the_device_view_conforms(tmp_path: Path, kind: Array) -> None:
     assert figures["ok"], failures(figures)
     counts = figures["runs"][0]["counts"]
     assert counts["read"] > 500 and min(counts[name] for name in WRITES) >= 5
+
+
+@pytest.mark.parametrize("kind", BOTH_WAYS[:1])
+def test_the_device_view_conforms_both_ways(tmp_path: Path, kind: Array) -> None:
+    figures = device_view(tmp_path, kind, "icarus")
+    assert figures["ok"], failures(figures)
+    assert figures["runs"][0]["counts"]["transposed_read"] > 500
 
 
 @pytest.mark.slow

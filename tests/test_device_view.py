@@ -56,6 +56,12 @@ ARRAYS = [
 ]
 
 
+BOTH_WAYS = [
+    array("adc", 8, 5, adc_bits=4, per_cycle=3, transposed=True),
+    array("adc", 3, 65, adc_bits=7, per_cycle=65, transposed=True),
+]
+
+
 def prepare(place: Path, arrays: Sequence[Array], *devices: Device) -> Path:
     """Maps of ``devices`` in turn, cells and images of arrays in ``place``.
 
@@ -83,11 +89,11 @@ def sockets(arrays: Sequence[Array]) -> Sockets:
     return Sockets(arrays, images, [f"map{k}.hex" for k in numbers])
 
 
-@slow
-@pytest.mark.parametrize("cell", CELLS)
-def test_every_kind_of_array(bench: Callable[..., None], tmp_path: Path, cell: Cell) -> None:
-    arrays = [replace(kind, cell=cell) for kind in ARRAYS]
-    source = prepare(tmp_path / "build", arrays, WILD, WILD, WEAK)
+def compare(
+    bench: Callable[..., None], place: Path, arrays: Sequence[Array], *devices: Device
+) -> np.ndarray:
+    """Bench on ``arrays``; of each, fields other than those of perfect cells, and all fields."""
+    source = prepare(place / "build", arrays, *devices)
     bench(
         sockets(arrays),
         "binohm.sim.benches.device",
@@ -95,11 +101,24 @@ def test_every_kind_of_array(bench: Callable[..., None], tmp_path: Path, cell: C
         arrays=[asdict(kind) for kind in arrays],
         first=0,
     )
-    lines = (tmp_path / "build" / "faults.json").read_text().splitlines()
-    faults = np.sum([json.loads(line) for line in lines], axis=0)
+    lines = (place / "build" / "faults.json").read_text().splitlines()
+    faults: np.ndarray = np.sum([json.loads(line) for line in lines], axis=0)
+    return faults
+
+
+@slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_kind_of_array(bench: Callable[..., None], tmp_path: Path, cell: Cell) -> None:
+    arrays = [replace(kind, cell=cell) for kind in ARRAYS]
+    faults = compare(bench, tmp_path, arrays, WILD, WILD, WEAK)
     for readout in READOUTS:
         wrong, columns = faults[[kind.readout == readout for kind in arrays]].sum(axis=0)
         assert 0.02 < wrong / columns < 0.3, readout
+
+
+def test_arrays_that_are_read_both_ways(bench: Callable[..., None], tmp_path: Path) -> None:
+    wrong, fields = compare(bench, tmp_path, BOTH_WAYS, WILD).sum(axis=0)
+    assert 0.02 < wrong / fields < 0.3
 
 
 LARGE = {

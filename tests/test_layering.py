@@ -22,19 +22,26 @@ MAY_IMPORT = {
 }  # fmt: skip
 """Beside the standard library. Tests and benchmarks may import anything."""
 
-COMMANDS, ACTIONS = "gen/commands.py", "gen/actions.py"
+COMMANDS, TRAIN = "gen/commands.py", "gen/train_commands.py"
+ACTIONS, ON_ARRAY = "gen/actions.py", "gen/on_array.py"
 """The command line's modules, which alone may import sim; the commands inside their functions."""
 
 DATA = {"gen/network.py", "gen/layers.py", "gen/plan.py", "gen/errors.py"}
 """What sim shares; these import NumPy and each other alone."""
 
 ONLY = {
-    "binohm.hdl": {"gen/build.py", "gen/macro_views.py"},  # constructs them; has their pins
+    "binohm.hdl": {  # constructs them; has their pins
+        "gen/build.py",
+        "gen/macro_views.py",
+        "gen/pair_views.py",
+    },
     "binohm.gen.build": {"gen/emit.py"},  # writes build directories
     "binohm.gen.commands": {"gen/__main__.py"},
-    "binohm.gen.actions": {COMMANDS},
-    "binohm.sim": {COMMANDS, ACTIONS},
-    "typer": {"gen/__main__.py", COMMANDS},
+    "binohm.gen.train_commands": {COMMANDS},
+    "binohm.gen.actions": {COMMANDS, TRAIN},
+    "binohm.gen.on_array": {TRAIN},
+    "binohm.sim": {COMMANDS, TRAIN, ACTIONS, ON_ARRAY},
+    "typer": {"gen/__main__.py", COMMANDS, TRAIN, "gen/options.py"},
     "h5py": {"gen/importer/keras.py"},
     "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
     "torch": {"gen/training/fit.py", "gen/training/model.py"},
@@ -100,7 +107,7 @@ def test_packages_keep_to_their_layer(name: str) -> None:
     for found in imports(ROOT / name):
         ours = any(found.of(module) for module in allowed)
         command = found.of("binohm.sim") and (
-            name == ACTIONS or (name == COMMANDS and found.deferred)
+            name in {ACTIONS, ON_ARRAY} or (name in {COMMANDS, TRAIN} and found.deferred)
         )
         bench = name.startswith("sim/benches/") and found.of("cocotbext.axi")  # for tests only
         assert ours or command or bench or found.name.split(".")[0] in STDLIB, (

@@ -25,6 +25,9 @@ ARRAYS = [
     array("sa", 65, 3, per_cycle=3, ref_bits=4, ref_per_column=True),
     array("sa", 3, 5, per_cycle=2, ref_bits=2),
     array("sa", 1, 1, ref_bits=1),
+    array("adc", 65, 8, adc_bits=3, per_cycle=3, transposed=True),
+    array("adc", 3, 5, adc_bits=8, per_cycle=5, transposed=True),
+    array("adc", 1, 1, adc_bits=1, transposed=True),
 ]
 PLAN = plan_of("t", ARRAYS)
 MODULE = re.compile(r"^module (\w+)", re.MULTILINE)

@@ -3,8 +3,8 @@
 // the same bits, and says what the words of a map are.
 //
 // Timing is that of a datasheet: LATENCY, INTERVAL and OUTSTANDING. A request does what it does in
-// the cycle in which it is accepted. Reset restarts the numbers of images and reads, on which noise
-// depends, and leaves the devices alone.
+// the cycle in which it is accepted. Reset restarts the numbers of images, reads and transposed
+// reads, on which noise depends, and leaves the devices alone.
 //
 // Map and image are read at the first clock edge. Their names and the identity are ports, so that
 // all arrays of a kind are one module. +binohm_image=N numbers the first image after reset, 0 if
@@ -22,6 +22,8 @@ module binohm_device #(
     parameter integer BITS = 1,       // of a column in a response
     parameter integer REF_BITS = 1,   // of a reference code
     parameter integer REF_CODES = 0,  // none, one for all columns, or one a column
+    parameter integer FIELDS = COLUMNS,  // of a response: columns, or rows if those are more
+    parameter integer TRANSPOSED = 0,  // whether it is read both ways: adc, 1t1r
     parameter integer PER_CYCLE = 1,  // columns in a word of the image; of pcsa a word is a row
     parameter integer ROW_BITS = 1,
     parameter integer LATENCY = 1,
@@ -43,14 +45,14 @@ module binohm_device #(
     input  wire [(REF_CODES > 0 ? REF_CODES*REF_BITS : 1)-1:0] ref_code,
     input  wire                      req_valid,
     output wire                      req_ready,
-    output wire [COLUMNS*BITS-1:0]   q,
+    output wire [FIELDS*BITS-1:0]    q,
     output wire                      q_valid,
     input  wire                      q_ready
 );
-    localparam [2:0] READ = 0, SET = 2, VERIFY_SET = 4, VERIFY_RESET = 5;
+    localparam [2:0] READ = 0, TRANSPOSED_READ = 1, SET = 2, VERIFY_SET = 4, VERIFY_RESET = 5;
     localparam integer ADC = 1, PCSA = 2;                        // READOUT
     localparam integer SINGLE = 0, PAIR = 1, COMPLEMENTARY = 2;  // CELL
-    localparam [31:0] OF_READ = 1, OF_DEVICE = 2;                // what a hash is for
+    localparam [31:0] OF_READ = 1, OF_DEVICE = 2, OF_TRANSPOSED = 3;  // what a hash is for
 
     localparam integer LINES = ROWS + BIAS_ROWS;
     localparam integer ACROSS = COLUMNS + 2;  // columns of devices: two of references
@@ -84,6 +86,7 @@ module binohm_device #(
     longint plus [0:CELLS-1];
     longint minus [0:(CELL == COMPLEMENTARY ? CELLS : 1)-1];
     longint total [0:COLUMNS-1];
+    longint across [0:ROWS-1];
 
     function automatic [31:0] mixed(input [31:0] state, input [31:0] value);
         reg [31:0] h;
@@ -112,13 +115,12 @@ module binohm_device #(
         current[d] = word[4] / (ohm + word[DEVICES+2*d+1][19:0]);
     endtask
 
-    // Offset and noise of the sense amplifier of a column, in pA; `h` knows image and read.
-    function automatic longint error(input integer column, input [31:0] h, input longint scale);
-        reg [31:0] own;
+    // Offset and noise of a sense amplifier, in pA: of columns, then of rows. `own` is a hash of
+    // what the noise depends on.
+    function automatic longint error(input integer place, input [31:0] own, input longint scale);
         longint drawn;
-        own = mixed(h, column);
         drawn = word[NORMALS+own[11:0]] + word[NORMALS+own[23:12]];
-        error = $signed(word[OFFSETS+column]) + ((drawn * scale) >>> 16);
+        error = $signed(word[OFFSETS+place]) + ((drawn * scale) >>> 16);
     endfunction
 
     // After the devices of a cell have changed.
@@ -194,7 +196,7 @@ module binohm_device #(
         for (k = 0; k < CELLS; k = k + 1) refresh(k / COLUMNS, k % COLUMNS);
     endtask
 
-    reg [31:0] first, image, read;
+    reg [31:0] first, image, read, transposed;  // the last: transposed reads so far
 
     // Reference code of a column, in pA.
     function automatic longint reference(input integer column);
@@ -202,6 +204,38 @@ module binohm_device #(
         code = ref_code[(REF_CODES > 1 ? column * REF_BITS : 0) +: REF_BITS];
         reference = code * unit;
     endfunction
+
+    // What a converter makes of twice a current.
+    function automatic [BITS-1:0] code(input longint twice);
+        longint units;
+        units = twice < 0 ? 0 : twice / (2 * unit);
+        code = units > MOST ? MOST[BITS-1:0] : units[BITS-1:0];
+    endfunction
+
+    // Add up all columns that are on, beside the row of references, and convert.
+    task automatic read_rows;
+        longint scale;
+        reg [31:0] h;
+        integer line, column, on;
+        /* verilator unroll_disable */
+        for (line = 0; line < ROWS; line = line + 1) across[line] = unit;
+        on = 0;
+        /* verilator unroll_disable */
+        for (column = 0; column < COLUMNS; column = column + 1)
+            if (col_x[column] && col_en[column]) begin
+                on = on + 1;
+                /* verilator unroll_disable */
+                for (line = 0; line < ROWS; line = line + 1)
+                    across[line] = across[line] + 2 * (current[device(line, column, 0)]
+                        - current[device(LINES, column, 0)]);
+            end
+        h = hash(OF_TRANSPOSED, transposed, 0);
+        scale = word[SCALES+on];
+        /* verilator unroll_disable */
+        for (line = 0; line < ROWS; line = line + 1)
+            answer[line*BITS +: BITS] =
+                code(across[line] + 2 * error(COLUMNS + line, mixed(h, line), scale));
+    endtask
 
     // Add up all driven lines, and decide.
     task automatic read_columns;
@@ -234,11 +268,9 @@ module binohm_device #(
         scale = word[SCALES+driven];
         /* verilator unroll_disable */
         for (column = 0; column < COLUMNS; column = column + 1) begin
-            t = total[column] + 2 * error(column, h, scale) + unit;
-            if (READOUT == ADC) begin
-                t = t < 0 ? 0 : t / (2 * unit);
-                answer[column*BITS +: BITS] = t > MOST ? MOST[BITS-1:0] : t[BITS-1:0];
-            end else answer[column*BITS] = t + total[column] > 0;
+            t = total[column] + 2 * error(column, mixed(h, column), scale) + unit;
+            if (READOUT == ADC) answer[column*BITS +: BITS] = code(t);
+            else answer[column*BITS] = t + total[column] > 0;
         end
     endtask
 
@@ -252,7 +284,8 @@ module binohm_device #(
         /* verilator unroll_disable */
         for (column = 0; column < COLUMNS; column = column + 1)
             answer[column] = col_en[column]
-                && (plus[row*COLUMNS+column] + error(column, h, scale) > 0) == col_x[column];
+                && (plus[row*COLUMNS+column] + error(column, mixed(h, column), scale) > 0)
+                == col_x[column];
     endtask
 
     // One pulse towards low or high resistance.
@@ -294,7 +327,7 @@ module binohm_device #(
     endtask
 
     localparam longint MOST = (64'd1 << BITS) - 1;
-    reg [COLUMNS*BITS-1:0] answer;
+    reg [FIELDS*BITS-1:0] answer;
 
     task automatic serve;
         answer = 0;
@@ -310,6 +343,9 @@ module binohm_device #(
                 read = 0;
                 image = image + 1;
             end
+        end else if (cmd == TRANSPOSED_READ && TRANSPOSED != 0) begin
+            read_rows;
+            transposed = transposed + 1;
         end else if (cmd >= SET && cmd <= VERIFY_RESET) write_row;
     endtask
 
@@ -317,7 +353,7 @@ module binohm_device #(
     reg                    loaded;
     reg [63:0]             now, open;  // the cycle, and that of the next request at the earliest
     reg [63:0]             due [0:OUTSTANDING-1];
-    reg [COLUMNS*BITS-1:0] waiting [0:OUTSTANDING-1];
+    reg [FIELDS*BITS-1:0]  waiting [0:OUTSTANDING-1];
     integer                head, held;
     integer                k;
     initial begin
@@ -344,6 +380,7 @@ module binohm_device #(
         now <= now + 1;
         if (rst) begin
             image = first;
+            transposed = 0;
             read = 0;
             held <= 0;
             open <= 0;

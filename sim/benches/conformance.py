@@ -35,7 +35,7 @@ Signs = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Request:
-    """What the pins carry, by name, and the response, a value a column of ``bits`` bits."""
+    """What the pins carry, by name, and the response, a value a field of ``bits`` bits."""
 
     command: str
     pins: dict[str, int]
@@ -56,6 +56,7 @@ class Macro:
         self.rows: int = self.array["rows"]
         self.lines, self.columns = self.cells.shape
         self.bits: int = max(1, self.array["adc_bits"])
+        self.fields: int = max(self.cells.shape) if self.array["transposed"] else self.columns
         self.one_line = self.array["cell"] != "complementary"
 
     def cycles(self, command: str) -> tuple[int, int, int]:
@@ -68,6 +69,8 @@ class Macro:
         others = [name for name in COMMANDS if name not in self.commands]
         for _ in range(12 + CYCLES // self.cycles("read")[1]):
             yield self.read()
+            if "transposed_read" in self.commands:
+                yield self.transposed_read()
             if others and self.rng.random() < 0.15:
                 yield self._request(str(self.rng.choice(others)), {}, [0] * self.columns)
 
@@ -88,6 +91,14 @@ class Macro:
             return self._request("read", pins, 2 * (sums + np.array(codes)) + 1 > 0)
         matches = (sums + np.count_nonzero(drive)) // 2
         return self._request("read", pins, np.minimum(matches, (1 << self.bits) - 1))
+
+    def transposed_read(self) -> Request:
+        """One read from the columns to the rows; some with nothing on."""
+        x = self._signs(self.columns) > 0
+        on = self.rng.random(self.columns) < self.rng.choice([0, 0.5, 1])
+        pins = {"col_x": _word(x), "col_en": _word(on)}
+        counts = (self.cells > 0).astype(np.int64) @ (x & on)
+        return self._request("transposed_read", pins, np.minimum(counts, (1 << self.bits) - 1))
 
     def _drive(self) -> Signs:
         """What each line is driven with; rows of one-line cells are on or off, bias rows on."""
@@ -149,8 +160,9 @@ class Macro:
         given = {"x_p": 0, "x_n": 0, "row": 0, "col_x": 0, "ref_code": 0, **pins}
         given.setdefault("col_en", (1 << self.columns) - 1)
         self.counts[command] = self.counts.get(command, 0) + 1
-        values = tuple(int(value) for value in np.broadcast_to(expected, self.columns))
-        return Request(command, {"cmd": COMMANDS.index(command), **given}, values)
+        values = [int(value) for value in expected]
+        values += [0] * (self.fields - len(values))
+        return Request(command, {"cmd": COMMANDS.index(command), **given}, tuple(values))
 
     def _signs(self, size: int) -> Signs:
         return self.rng.choice(np.array([-1, 1], np.int8), size)

@@ -14,6 +14,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from numpy.typing import NDArray
 
 from binohm.gen.plan import Array
 from binohm.sim.bench import Cycle, fact, pack, record, under_stalls, unpack
@@ -23,9 +24,11 @@ from binohm.sim.device.map import DeviceMap
 from binohm.sim.device.read import Reader
 from binohm.sim.device.state import RESET, SET, VERIFY_RESET, VERIFY_SET, State
 
-READ = 0
-READS = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-ALL = [0.7, 0.02, 0.07, 0.07, 0.07, 0.07]
+Bits = NDArray[np.bool_]
+
+READ, TRANSPOSED_READ = 0, 1
+READS = [0.8, 0.2, 0.0, 0.0, 0.0, 0.0]
+ALL = [0.6, 0.12, 0.07, 0.07, 0.07, 0.07]
 """Odds of the commands."""
 
 STATES: dict[int, State] = {}
@@ -46,7 +49,7 @@ class Case(macro.Case):
             STATES[number] = State(map, number, None if self.blank else self.cells)
         self.state = STATES[number]
         self.first: int = fact("first")
-        self.reads = 0
+        self.reads = self.transposed = 0
         self.reader: Reader | None = None
         self.faults = [0, 0]
 
@@ -61,8 +64,8 @@ class Case(macro.Case):
         return replace(request, cmd=cmd, row=row, rows=rows.astype(np.int8))
 
     def restart(self) -> None:
-        """Reset: the numbers of images begin anew."""
-        self.reads = 0
+        """Reset: the numbers of images and of transposed reads begin anew."""
+        self.reads = self.transposed = 0
 
     def serve(self, request: Request) -> int:
         """The response, after all requests before."""
@@ -72,11 +75,16 @@ class Case(macro.Case):
             self.reader = None
         if request.cmd in (VERIFY_SET, VERIFY_RESET):
             return pack(self.state.verify(request.cmd, request.row, x, enabled), self.bits)
+        self.reader = self.reader or Reader(self.array, self.state)
+        if request.cmd == TRANSPOSED_READ and self.array.transposed:
+            counts = self.reader.transposed((x & enabled)[None], np.array([self.transposed]))[0]
+            self.transposed += 1
+            self._count(pack(counts, self.bits), pack(self._ideal(x & enabled), self.bits))
+            return pack(counts, self.bits)
         if request.cmd != READ:
             return 0
         image, read = divmod(self.reads, self.state.map.reads_per_image)
         self.reads += 1
-        self.reader = self.reader or Reader(self.array, self.state)
         response = pack(self._read(self.reader, request, self.first + image, read), self.bits)
         self._count(response, self.answer(request))
         return response
@@ -93,13 +101,18 @@ class Case(macro.Case):
             values = reader.read(rows > 0, rows < 0, *number, codes)[0]
         return [int(value) for value in values]
 
+    def _ideal(self, on: Bits) -> NDArray[np.int64]:
+        """Columns that are on and whose cell is +1, a row each."""
+        counts = (self.cells > 0).astype(np.int64) @ on
+        return np.minimum(counts, (1 << self.bits) - 1)
+
     def _count(self, response: int, ideal: int) -> None:
         if self.blank:
             return
-        columns = self.cells.shape[1]
-        wrong = unpack(response, self.bits, columns) != unpack(ideal, self.bits, columns)
+        fields = self.array.fields
+        wrong = unpack(response, self.bits, fields) != unpack(ideal, self.bits, fields)
         self.faults[0] += int(wrong.sum())
-        self.faults[1] += columns
+        self.faults[1] += fields
 
     def check(self, cycles: Sequence[Cycle], i: str, o: str) -> None:
         """Every response, in order; a request accepted in reset has no effect."""

@@ -20,7 +20,7 @@ from binohm.gen.plan import Array, Plan
 from binohm.sim.device.map import TABLE, DeviceMap, reads_per_image
 from binohm.sim.device.physics import SERIES_LIMIT, Device
 
-__all__ = ["draw", "draw_tile"]
+__all__ = ["draw", "draw_tile", "quantiles"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -97,9 +97,9 @@ def draw_tile(
         unit=unit,
         verify_set=(low + high) // 2 + unit // 16,
         verify_reset=(low + high) // 2 - unit // 16,
-        normals=_rounded(_quantiles() / math.sqrt(2) * 65536),
-        lrs_table=_rounded(np.exp(device.lrs_sigma_c2c * _quantiles()) * 65536),
-        hrs_table=_rounded(np.exp(device.hrs_sigma_c2c * _quantiles()) * 65536),
+        normals=_rounded(quantiles() / math.sqrt(2) * 65536),
+        lrs_table=_rounded(np.exp(device.lrs_sigma_c2c * quantiles()) * 65536),
+        hrs_table=_rounded(np.exp(device.hrs_sigma_c2c * quantiles()) * 65536),
         noise_scale=_noise(device, array, low, high),
         column_offset=_rounded(offset * offsets[0]),
         row_offset=_rounded(offset * offsets[1]),
@@ -168,7 +168,7 @@ def _spread(median: float, sigma: float, z: Floats, most: int) -> Ints:
 
 
 @cache
-def _quantiles() -> Floats:
+def quantiles() -> Floats:
     """The normal law in 4096 equally likely values."""
     law = NormalDist()
     return np.array([law.inv_cdf((k + 0.5) / TABLE) for k in range(TABLE)])

@@ -48,6 +48,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.plan import Array, Cell, LayerPlan, Readout, Tile
+from binohm.sim.device.words import read_words, write_words
 
 __all__ = [
     "NOISE",
@@ -189,12 +190,7 @@ class DeviceMap:
 
     def text(self) -> str:
         """The map as a file."""
-        words = np.concatenate([part.ravel() for part in self._words()])
-        octets = words.astype(">u8").view(np.uint8).reshape(-1, 8)
-        lines = np.full((len(words), 17), ord("\n"), np.uint8)
-        digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-        lines[:, 0:16:2], lines[:, 1:16:2] = digits[octets >> 4], digits[octets & 15]
-        return lines.tobytes().decode("ascii")
+        return write_words(np.concatenate([part.ravel() for part in self._words()]))
 
     @classmethod
     def from_text(cls, text: str, name: str) -> "DeviceMap":
@@ -206,7 +202,7 @@ class DeviceMap:
             In one line that begins with ``name``, if it is not a whole map.
         """
         try:
-            return cls._from_words(_parse(text))
+            return cls._from_words(read_words(text))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 
@@ -298,18 +294,3 @@ def _shapes(lines: int, columns: int) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _named(what: tuple[Any, ...]) -> str:
     readout, cell, rows, bias_rows, columns = what
     return f"{readout} {cell} {rows}+{bias_rows} x {columns}"
-
-
-def _parse(text: str) -> NDArray[np.uint64]:
-    """Words of a file."""
-    raw = np.frombuffer(text.encode(), np.uint8)
-    if len(raw) % 17 or (raw[16::17] != ord("\n")).any():
-        raise ValueError("not lines of 16 hexadecimal digits")
-    value = np.full(256, 255, np.uint8)
-    value[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
-    nibbles = value[raw.reshape(-1, 17)[:, :16]]
-    strange = np.argwhere(nibbles > 15)
-    if strange.size:
-        raise ValueError(f"line {strange[0][0] + 1} is not 16 lower-case hexadecimal digits")
-    octets = np.ascontiguousarray(nibbles[:, 0::2] << 4 | nibbles[:, 1::2])
-    return octets.view(">u8").ravel().astype(np.uint64)

@@ -1,0 +1,220 @@
+"""Learning on the arrays: ``make bench-learning`` writes ``docs/results/learning.json``.
+
+Needs MNIST. A run on it takes minutes of one core with ideal devices and several times as long with
+others; all runs continue from checkpoints in the user's cache, and what is named is run alone:
+``python bench/learning.py steps mnist_pairs``. A part that was not run has no figures.
+"""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from results import Figures, Part, measure_parts
+
+from binohm.gen.on_array import measured
+from binohm.sim.datasets import load
+from binohm.sim.device.pair import PairDevice, draw_pairs
+from binohm.sim.fetch import places
+from binohm.sim.training.pairs import DevicePairs
+from binohm.sim.training.recipe import DIGITS, MNIST, Recipe, rule_for, table
+from binohm.sim.training.rule import Counts, Rule
+from binohm.sim.training.session import Learned, learn
+from binohm.sim.training.trainer import Training
+
+EPOCHS, DROP = 30, 6
+SEEDS = (1, 2, 3)
+DEVICE = PairDevice()
+"""Strongly nonlinear, with mismatch and noise from cycle to cycle."""
+
+NONLINEARITIES = (0.01, 1.0, 2.0, 4.0, 6.0, 8.0)
+DIGITS_EPOCHS, DIGITS_DROP = 40, 8
+
+TOPOLOGIES: dict[str, tuple[int, ...]] = {
+    "784-512-256-128-10": (784, 512, 256, 128, 10),
+    "400-128-64-10": (400, 128, 64, 10),
+}
+BATCHES = 32
+"""Of every topology and batch size, from the first on: that is where most pulses are given."""
+
+
+def run(recipe: Recipe) -> tuple[Learned, float]:
+    """Train, or continue to; accuracy on the test set, which is opened here alone, in percent."""
+    images, labels = load(recipe.data, split="train")
+    learned = learn(recipe, images, labels, places()[-1] / "training")
+    return learned, 100 * measured(learned.network, recipe.data)
+
+
+def mnist(name: str, **choices: Any) -> Part:
+    """A part: one training on MNIST."""
+    recipe = Recipe("mnist", **{"rule": MNIST, "epochs": EPOCHS, "drop": DROP, **choices})
+
+    def measure(_: object) -> Figures:
+        learned, accuracy = run(recipe)
+        counts, cells = learned.counts, recipe.rule.cells
+        facts = {
+            "seed": recipe.seed,
+            "epochs": recipe.epochs,
+            "epoch_chosen": learned.epoch,
+            "validation_percent": 100 * learned.validation,
+            "pulses_per_cell": (counts.pulses_1 + counts.pulses_2) / cells,
+            "refresh_pulses_per_cell": counts.refresh_pulses / cells,
+            "refreshes_per_cell": counts.refreshes / cells,
+            "counts": asdict(counts),
+        }
+        key = "mnist_test_accuracy" + (f"_{name}" if name else "")
+        return {key: (accuracy, "%"), f"mnist_run_{name or 'pairs'}": (facts, "by name")}
+
+    return measure
+
+
+def digits(rule: Rule = DIGITS, **choices: Any) -> list[float]:
+    """Accuracies on the held-out digits, in percent, of every seed."""
+    known = {"epochs": DIGITS_EPOCHS, "drop": DIGITS_DROP, "moves": "half", **choices}
+    return [run(Recipe("digits", rule, seed=seed, chip=seed, **known))[1] for seed in SEEDS]
+
+
+def nonlinearity(_: object) -> Figures:
+    """Digits against the nonlinearity of the devices, with and without refresh."""
+    found: dict[str, dict[str, float]] = {"refresh": {}, "no_refresh": {}}
+    for key, rule in (("refresh", DIGITS), ("no_refresh", replace(DIGITS, refresh_bits=-1))):
+        for a in NONLINEARITIES:
+            accuracies = digits(rule, device=replace(DEVICE, nonlinearity=a))
+            found[key][f"{a:g}"] = float(np.mean(accuracies))
+    return {"accuracy_vs_nonlinearity": (found, "%")}
+
+
+def methods(_: object) -> Figures:
+    """Digits: the pairs and the baselines, with the same epochs."""
+    bare = replace(DIGITS, refresh_bits=-1)
+    ways: dict[str, list[float]] = {
+        "ideal": digits(),
+        "pairs": digits(device=DEVICE),
+        "no_refresh": digits(bare, device=DEVICE),
+        "software": digits(method="software"),
+        "single_device": digits(bare, method="single", device=DEVICE),
+    }
+    means = {key: float(np.mean(values)) for key, values in ways.items()}
+    return {"digits_test_accuracy": (means, "%")}
+
+
+def refresh_levels(_: object) -> Figures:
+    """Digits by the pulses at which a pair is refreshed, and how often pairs are looked at."""
+    found = {
+        f"{full} and {gain}, every {1 << bits} batches": float(
+            np.mean(digits(replace(DIGITS, full=full, gain=gain, refresh_bits=bits), device=DEVICE))
+        )
+        for full, gain, bits in ((16, 8, 2), (32, 8, 2), (48, 16, 4))
+    }
+    return {"accuracy_vs_refresh": (found, "%")}
+
+
+def error_bits(_: object) -> Figures:
+    """Digits against the bits of the errors, ideal devices."""
+    found = {
+        str(bits): float(np.mean(digits(rule_for("digits", (128, 64), error_bits=bits))))
+        for bits in range(2, 9)
+    }
+    return {"accuracy_vs_error_bits": (found, "%")}
+
+
+def steps(_: object) -> Figures:
+    """Array activations, row by row over parallel, from the counters of the golden model.
+
+    ``steps`` are all activations: planes of pixels and of errors, every pulse, refresh. As papers
+    count them, ``operations``: one read of a layer forward or backward whatever its planes, one
+    write of a row that is updated, one read and one write of it to copy its signs, no refresh.
+    """
+    names = ("inference_speedup_steps", "inference_speedup_operations",
+             "training_speedup_steps", "training_speedup_operations")  # fmt: skip
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    activations: dict[str, dict[str, Any]] = {}
+    for name, sizes in TOPOLOGIES.items():
+        layers = len(sizes) - 1
+        rows = sum(sizes[:-1])
+        found[names[0]][name] = rows / (layers - 1 + MNIST.pixel_bits)
+        found[names[1]][name] = rows / layers
+        found[names[2]][name], found[names[3]][name], activations[name] = {}, {}, {}
+        for bits in range(9):
+            rule = replace(rule_for("mnist", sizes[1:-1], batch_bits=bits), sizes=sizes)
+            counts = counted(rule)
+            size = str(rule.batch)
+            found[names[2]][name][size] = counts.by_row.total / counts.parallel.total
+            found[names[3]][name][size] = operations(rule, counts)
+            activations[name][size] = {
+                mode: {key: value / BATCHES for key, value in asdict(part).items()}
+                for mode, part in (("parallel", counts.parallel), ("by_row", counts.by_row))
+            }
+    figures: Figures = {key: (value, "x") for key, value in found.items()}
+    reached = {
+        name: next((int(b) for b, x in found[names[3]][name].items() if x >= 50), None)
+        for name in TOPOLOGIES
+    }
+    figures["training_batch_for_50_operations"] = (reached, "images, a power of two")
+    figures["activations_per_batch"] = (activations, "activations")
+    return figures
+
+
+def operations(rule: Rule, counts: Counts) -> float:
+    """Speed-up of training in operation steps."""
+    layers, batches = len(rule.layers), counts.batches
+    images = batches * rule.batch
+    by_row = images * (sum(rule.sizes[:-1]) + sum(rule.sizes[1:-1])) + counts.rows
+    return by_row / (images * (2 * layers - 1) + 3 * counts.rows)
+
+
+def counted(rule: Rule) -> Counts:
+    """Counters of the first batches."""
+    training = Training(rule, 1)
+    levels, labels = pictures(rule)
+    rng = np.random.default_rng(1)
+    for _ in range(BATCHES):
+        chosen = rng.integers(0, len(labels), rule.batch)
+        training.step(levels[chosen], labels[chosen])
+    return training.counts
+
+
+def pictures(rule: Rule) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """MNIST as levels; of 400 inputs, the middle 20 by 20 pixels."""
+    images, labels = load("mnist", split="train")
+    if rule.sizes[0] == 400:
+        images = images[:, 4:24, 4:24]
+    levels = table("mnist", rule.pixel_bits)[images].astype(np.uint8)
+    return levels.reshape(len(levels), -1), labels
+
+
+def signs(_: object) -> Figures:
+    """Matched devices: signs that are not those of the pulse difference, all counts, all curves."""
+    wrong = compared = 0
+    n1, n2 = (x.astype(np.int16) for x in np.meshgrid(*2 * [np.arange(65)], indexing="ij"))
+    for a in (0.01, 0.1, *np.arange(0.5, 10.1, 0.5)):
+        drawn = draw_pairs(PairDevice.matched(float(a)), *n1.shape, 64, seed=1, number=0)
+        pairs = DevicePairs(drawn, 0)
+        pairs.pulse(n1)
+        pairs.pulse(-n2)
+        compared += n1.size
+        wrong += int(np.count_nonzero(pairs.positive() != (n1 >= n2)))
+    return {
+        "matched_signs_compared": (compared, "pairs"),
+        "matched_signs_unequal": (wrong, "pairs"),
+    }
+
+
+BARE = replace(MNIST, refresh_bits=-1)
+
+PARTS: dict[str, Part] = {
+    "signs": signs,
+    "steps": steps,
+    "digits": methods,
+    "nonlinearity": nonlinearity,
+    "refresh_levels": refresh_levels,
+    "error_bits": error_bits,
+    "mnist_pairs": mnist("", device=DEVICE),
+    **{f"mnist_ideal_{seed}": mnist(f"ideal_{seed}", seed=seed) for seed in SEEDS},
+    "mnist_no_refresh": mnist("no_refresh", rule=BARE, device=DEVICE),
+    "mnist_software": mnist("software", method="software"),
+    "mnist_single": mnist("single_device", rule=BARE, method="single", device=DEVICE),
+}
+
+if __name__ == "__main__":
+    measure_parts("learning", PARTS, description=__doc__.splitlines()[0], seed=1)

@@ -1,0 +1,12 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Force", "Json", "Output"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The network, an .npz.")]

@@ -1,0 +1,141 @@
+# amaranth: UnusedElaboratable=no
+"""The trainer in Verilog is the golden model, after every batch."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from test_training_golden import RULES
+from trainers import build, neuron
+
+from binohm.gen import learning_cycles
+from binohm.sim.datasets import load
+from binohm.sim.device.pair import PairDevice, draw_pairs
+from binohm.sim.runner import run_bench
+from binohm.sim.training.rule import LayerRule, Rule
+
+Levels = NDArray[np.uint8]
+
+PUBLIC = """`verilator_config
+public_flat_rd -module "binohm_t_digital_pairs" -var "mem"
+public_flat_rd -module "binohm_t_device_pairs" -var "pulses"
+public_flat_rd -module "binohm_t_device_pairs" -var "deviation"
+public_flat_rd -module "binohm_t_device_pairs" -var "wear"
+public_flat_rd -module "binohm_t_digital_transposed" -var "mem"
+public_flat_rd -module "dut" -var "neurons"
+"""
+
+
+def train(
+    place: Path, rule: Rule, steps: int, simulator: str, *, by_row: bool = False, seed: int = 5,
+    slowest: int = 2, images: tuple[Levels, Levels] | None = None,
+    device: PairDevice | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Compare ``steps`` batches; returns what golden counted, and cycles."""
+    maps = [f"l{number}.hex" for number in range(len(rule.shapes))] if device else []
+    sources = build(place, rule, by_row=by_row, maps=maps)
+    (place / "build").mkdir()
+    if device:
+        for number, (rows, columns) in enumerate(rule.shapes):
+            drawn = draw_pairs(device, rows, columns, rule.pulses, 3, number)
+            (place / "build" / maps[number]).write_text(drawn.text(), encoding="utf-8")
+    (place / "memories.vlt").write_text(PUBLIC, encoding="utf-8")
+    if images is not None:
+        np.savez(place / "build" / "images.npz", levels=images[0], labels=images[1])
+    facts = {
+        "rule": asdict(rule), "steps": steps, "seed": seed, "by_row": by_row,
+        "slowest": slowest, "neuron": neuron(rule), "maps": maps,
+    }  # fmt: skip
+    run_bench(
+        sources,
+        top="dut",
+        bench="binohm.sim.benches.trainer",
+        build_dir=place / "build",
+        simulator=simulator,
+        public=[place / "memories.vlt"],
+        variables={f"FACT_{key.upper()}": str(value) for key, value in facts.items()},
+    )
+    counts: dict[str, Any] = json.loads((place / "build" / "counts.json").read_text())
+    return counts
+
+
+CASES = {
+    **RULES,
+    "four layers": Rule(
+        (6, 4, 3, 5, 2), (LayerRule(4, 1, 0), LayerRule(4, 1, 0), LayerRule(4, 1, 0), LayerRule(3)),
+        batch_bits=1, pulses=8, start_bits=2, most=3, margin=12, full=4, gain=1, refresh_bits=2,
+        offset_shift=2,
+    ),
+}  # fmt: skip
+"""The last: hidden layers smaller than their neighbours, offsets at both limits, and rows that are
+refreshed but not pulsed."""
+
+FAST = ("two layers-parallel", "four layers-parallel", "four layers-by_row")
+
+
+@pytest.mark.parametrize(
+    ("name", "by_row"),
+    [
+        pytest.param(
+            name, mode == "by_row", id=(case := f"{name}-{mode}"),
+            marks=[] if case in FAST else [pytest.mark.slow],
+        )
+        for name in CASES
+        for mode in ("parallel", "by_row")
+    ],
+)  # fmt: skip
+def test_every_batch_equals_golden(tmp_path: Path, name: str, by_row: bool) -> None:
+    counts = train(tmp_path, CASES[name], 10, "icarus", by_row=by_row)
+    check_cycles(CASES[name], counts, by_row=by_row)
+
+
+def check_cycles(rule: Rule, counts: dict[str, Any], *, by_row: bool) -> None:
+    """All cycles are those predicted; of a refresh, but one for each row that had one."""
+    cycles, steps = counts["cycles"], counts["by_row" if by_row else "parallel"]
+    image = learning_cycles.passes(
+        rule.sizes, pixel_bits=rule.pixel_bits, error_bits=rule.error_bits, by_row=by_row
+    )
+    once = image["forward"] * rule.batch + image["calibration"]
+    expected = {"forward": counts["batches"] * once}
+    expected["backward"] = counts["batches"] * rule.batch * image["backward"]
+    expected |= learning_cycles.rows(
+        rule.sizes, steps, batches=counts["batches"], batch=rule.batch, pulsed=counts["rows"],
+        touched=steps["readout"] // 2,
+    )  # fmt: skip
+    assert {name: cycles[name] for name in expected} == expected
+    assert 0 <= cycles["refresh"] - learning_cycles.PAIRS * steps["refresh"] <= steps["refresh"]
+
+
+WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0.3, offset_a=1e-6)
+"""Pairs that often read another sign than that of their pulses."""
+
+
+def test_pairs_of_devices_equal_golden(tmp_path: Path) -> None:
+    """Nonlinear pulses, mismatch, noise and offsets, in the device view of the pairs."""
+    train(tmp_path, RULES["two layers"], 20, "icarus", device=WILD)
+
+
+DIGITS = Rule(
+    (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=32, start_bits=3,
+    full=24, gain=4, refresh_bits=2, mean_shift=8,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["parallel", "by_row", "device"])
+def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
+    """200 batches of real images, in which everything that can happen to a pair does."""
+    x, y = load("digits")
+    levels = np.minimum(x.reshape(len(x), -1), 15).astype(np.uint8) >> 2
+    images = (levels, y.astype(np.uint8))
+    counts = train(
+        tmp_path, DIGITS, 200, "verilator", by_row=kind == "by_row", images=images,
+        device=WILD if kind == "device" else None,
+    )  # fmt: skip
+    check_cycles(DIGITS, counts, by_row=kind == "by_row")
+    happened = ("pulses_1", "pulses_2", "saturations", "refreshes", "refresh_pulses")
+    assert min(counts[name] for name in (*happened, "sign_changes", "copies")) > 100
