@@ -58,6 +58,7 @@ def run_bench(
     verilator = simulator == "verilator"
     runner = get_runner(simulator)
     flags = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-public-flat-rw", "--public-depth", "1"]
+    flags += ["--output-split", "0"]  # one file: its headers take longer than a component
     try:
         compiling = cocotb_objects(build_dir) if verilator else nullcontext(environment())
         with compiling as tools:
