@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.actions import train
+from binohm.gen.cli.actions import train
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.network import Network
 from binohm.gen.training.recipe import Recipe

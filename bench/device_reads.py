@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from bit_errors import percent, tfc
 
-from binohm.gen import actions
+from binohm.gen.cli import actions
 from binohm.gen.config import load
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network

@@ -2,7 +2,7 @@
 
 TFC_1W1A needs ``$BINOHM_DATA`` (``models/TFC_1W1A.onnx`` and ``mnist/``). Events are counted on the
 first test images. Every mapping stands beside the same weights in arrays of the same size with a
-converter at every column, see :mod:`binohm.gen.energy`.
+converter at every column, see :mod:`binohm.gen.reporting.energy`.
 
 ``split`` mappings cut the weights into groups as input splitting does, without training again: only
 what they cost means anything, so they are counted on the bits of the network as it is.
@@ -17,12 +17,12 @@ import numpy as np
 from results import write
 
 from binohm.gen.config import load
-from binohm.gen.energy import baseline
-from binohm.gen.energy import figures as energy_figures
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Dense, Network
-from binohm.gen.technology import load as load_technology
+from binohm.gen.reporting.energy import baseline
+from binohm.gen.reporting.energy import figures as energy_figures
+from binohm.gen.reporting.technology import load as load_technology
 from binohm.sim.datasets import load as load_data
 from binohm.sim.events import Activity, count
 from binohm.sim.events import measure as measure_activity
@@ -45,7 +45,7 @@ SHOWN = {
     "strobes": ("sense_strobes", "1"),
     "conversions": ("conversions", "1"),
 }
-"""Figures of an image, and what they are in :func:`binohm.gen.energy.figures`."""
+"""Figures of an image, and what they are in :func:`binohm.gen.reporting.energy.figures`."""
 
 RATIOS = ("sensing", "total", "total_fast")
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from results import Figures, Part, measure_parts
 
-from binohm.gen.on_array import measured
+from binohm.gen.cli.on_array import measured
 from binohm.sim.datasets import load
 from binohm.sim.device.pair import PairDevice, draw_pairs
 from binohm.sim.fetch import places

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from binohm.gen.importer.exact import square_root
 from binohm.gen.importer.fold import threshold
-from binohm.gen.macro_views import macro_pins, render
+from binohm.gen.macros.macro_views import macro_pins, render
 from binohm.gen.network import Dense
 from binohm.gen.periphery import bias, thresholds
 from binohm.gen.plan import Array, Host, LayerPlan, Plan

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from results import ROOT
 
-from binohm.gen.actions import embedded
+from binohm.gen.cli.actions import embedded
 from binohm.gen.config import Config
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network

@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from results import RESULTS, Figures, Part, measure_parts
 
-from binohm.gen.actions import TRAINED_ON
+from binohm.gen.cli.actions import TRAINED_ON
 from binohm.gen.config import load
-from binohm.gen.energy import baseline
-from binohm.gen.energy import figures as energy_figures
 from binohm.gen.errors import BinohmError
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Dense, Network
 from binohm.gen.plan import Plan
+from binohm.gen.reporting.energy import baseline
+from binohm.gen.reporting.energy import figures as energy_figures
+from binohm.gen.reporting.technology import load as load_technology
 from binohm.gen.split import split
-from binohm.gen.technology import load as load_technology
 from binohm.gen.training.export import fold
 from binohm.gen.training.recipe import Recipe, Trained
 from binohm.sim.datasets import load as load_data

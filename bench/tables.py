@@ -293,7 +293,7 @@ def split_energy() -> str:
 
 def technology() -> str:
     """What events cost by default."""
-    from binohm.gen.technology import sources
+    from binohm.gen.reporting.technology import sources
 
     rows = [
         f"| `{key}` | {value:g} | {label} | {text} |"
@@ -304,7 +304,7 @@ def technology() -> str:
 
 def events() -> str:
     """Every event with the part of the design it is in."""
-    from binohm.gen.energy import PARTS as parts
+    from binohm.gen.reporting.energy import PARTS as parts
     from binohm.sim.events import EVENTS
 
     home = {event: part for part, events in parts.items() for event in events}
@@ -342,14 +342,14 @@ def device_map() -> str:
 
 def registers() -> str:
     """The register map of a design with two layers."""
-    from binohm.hdl.registers import register_map
+    from binohm.hdl.host.registers import register_map
 
     return _registers(register_map(2))
 
 
 def programming() -> str:
     """The registers of a design that its host can program."""
-    from binohm.hdl.program_registers import program_map
+    from binohm.hdl.host.program_registers import program_map
 
     return _registers(program_map(1))
 
@@ -363,7 +363,7 @@ def _registers(registers: Iterable[Any]) -> str:
 
 def commands() -> str:
     """Every command with the first line of its help."""
-    from binohm.gen.commands import app, train
+    from binohm.gen.cli.commands import app, train
 
     rows = []
     for typer, prefix in ((app, "binohm"), (train, "binohm train")):
@@ -468,11 +468,11 @@ def fill(text: str) -> str:
 
 def pictures() -> Iterator[tuple[Path, str]]:
     """Pictures of the README: what ``binohm report --svg`` draws for the demo."""
-    from binohm.gen.actions import embedded
+    from binohm.gen.cli.actions import embedded
     from binohm.gen.config import load
     from binohm.gen.cycles import predict
     from binohm.gen.mapping import map_network
-    from binohm.gen.report import render_svg, report_data
+    from binohm.gen.reporting.report import render_svg, report_data
 
     network = embedded("digits")
     plan = map_network(network, load(None))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import typer
 
-from binohm.gen.commands import app
+from binohm.gen.cli.commands import app
 from binohm.gen.errors import BinohmError
 
 __all__ = ["main"]

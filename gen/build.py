@@ -3,17 +3,17 @@
 import zlib
 from itertools import pairwise
 
-from binohm.gen.macro_views import macro_pins
+from binohm.gen.macros.macro_views import macro_pins
 from binohm.gen.mapping import pixel_form
 from binohm.gen.network import Network
 from binohm.gen.plan import LayerPlan, Plan
 from binohm.gen.verilog import to_verilog
-from binohm.hdl.conv import ConvSpec, PoolSpec
-from binohm.hdl.layer import Layer
-from binohm.hdl.layer_spec import LayerSpec, TileSpec
+from binohm.hdl.arrays.program_port import ProgramSpec
+from binohm.hdl.layers.conv import ConvSpec, PoolSpec
+from binohm.hdl.layers.layer import Layer
+from binohm.hdl.layers.layer_spec import LayerSpec, TileSpec
 from binohm.hdl.library import Library
 from binohm.hdl.pipeline import Pipeline, PixelSpec
-from binohm.hdl.program_port import ProgramSpec
 
 __all__ = ["build_id", "modules"]
 

@@ -16,9 +16,9 @@ is taken from it; "free" stands for the ``leave`` of the item before:
 - the input: a beat a cycle, the last one of a frame also waits for ``free``;
 - the input of a convolution: a beat a cycle while there is room for two frames; the words of a
   frame leave when all of it is there; a position a cycle, cut out of the words;
-- windows and pools: see :class:`binohm.hdl.window.Window`, which goes on by itself at the end of an
-  image until something comes, so that the last image of a stream leaves faster than others; windows
-  that take several requests wait in a register of their own;
+- windows and pools: see :class:`binohm.hdl.layers.window.Window`, which goes on by itself at the
+  end of an image until something comes, so that the last image of a stream leaves faster than
+  others; windows that take several requests wait in a register of their own;
 - replicas: a window enters the register of the replica whose turn it is, ``accept >= free`` there,
   and what becomes of it leaves in its turn;
 - the output: a result enters when the last beat of the one before moves.

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from binohm.gen import build, cycles, datasheet, images, macro_views, report
+from binohm.gen import build, cycles, images
 from binohm.gen.errors import OutputError
+from binohm.gen.macros import datasheet, macro_views
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
+from binohm.gen.reporting import report
 
 __all__ = ["claim", "write_build"]
 

@@ -17,16 +17,16 @@ from amaranth.hdl import (
 )
 from amaranth.lib import wiring
 
-from binohm.hdl.frame_memory import FrameMemory
-from binohm.hdl.frame_output import FrameOutput
-from binohm.hdl.layer import Layer
+from binohm.hdl.arrays.program_port import ProgramSpec, any_of, program_port
+from binohm.hdl.arrays.programmer import Programmer
+from binohm.hdl.host.frame_memory import FrameMemory
+from binohm.hdl.host.frame_output import FrameOutput
+from binohm.hdl.host.pixel_input import PixelInput
+from binohm.hdl.host.positions import Positions
+from binohm.hdl.host.program_registers import ProgramRegisters
+from binohm.hdl.host.registers import Registers, connect_programmer
+from binohm.hdl.layers.layer import Layer
 from binohm.hdl.library import Library
-from binohm.hdl.pixel_input import PixelInput
-from binohm.hdl.positions import Positions
-from binohm.hdl.program_port import ProgramSpec, any_of, program_port
-from binohm.hdl.program_registers import ProgramRegisters
-from binohm.hdl.programmer import Programmer
-from binohm.hdl.registers import Registers, connect_programmer
 
 __all__ = ["Pipeline", "PixelSpec"]
 

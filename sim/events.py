@@ -3,7 +3,8 @@
 Golden's trace says which bit of which layer is 1 in which image; the plan says which line that
 drives and which cells hang on it. What follows are integers, over all images, nothing guessed:
 :func:`measure` reads a trace, :func:`count` turns it into events, layer by layer. Energies are in
-:mod:`binohm.gen.energy`. The names of the events, and what one of each is, are in :data:`EVENTS`.
+:mod:`binohm.gen.reporting.energy`. The names of the events, and what one of each is, are in
+:data:`EVENTS`.
 
 What a read does, physically:
 

@@ -4,10 +4,10 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.program_port import ProgramSpec
-from binohm.hdl.program_registers import ProgramRegisters
-from binohm.hdl.programmer import Programmer, program_request
-from binohm.hdl.registers import Registers, connect_programmer
+from binohm.hdl.arrays.program_port import ProgramSpec
+from binohm.hdl.arrays.programmer import Programmer, program_request
+from binohm.hdl.host.program_registers import ProgramRegisters
+from binohm.hdl.host.registers import Registers, connect_programmer
 
 __all__ = ["Programmed"]
 

@@ -8,9 +8,9 @@ from amaranth.hdl import Module, Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.gen.macro_views import macro_pins
+from binohm.gen.macros.macro_views import macro_pins
 from binohm.gen.plan import Array
-from binohm.hdl.macro import Command, macro
+from binohm.hdl.arrays.macro import Command, macro
 
 __all__ = ["Sockets", "draw_cells", "image"]
 

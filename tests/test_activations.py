@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from binohm.hdl.activations import activations_layout
+from binohm.hdl.streams.activations import activations_layout
 
 
 def test_planes_lie_side_by_side_below_the_sum() -> None:

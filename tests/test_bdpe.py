@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.bdpe import Bdpe
+from binohm.hdl.arithmetic.bdpe import Bdpe
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from random_networks import random_network
 
 from binohm.gen import config
 from binohm.gen.__main__ import main
-from binohm.gen.commands import app, train
+from binohm.gen.cli.commands import app, train
 from binohm.gen.network import Network
 from binohm.sim.golden import forward
 

@@ -8,7 +8,7 @@ import pytest
 from walked import Walked
 
 from binohm.gen.verilog import to_verilog
-from binohm.hdl.column_sums import ColumnSums
+from binohm.hdl.arithmetic.column_sums import ColumnSums
 
 
 @pytest.mark.parametrize(

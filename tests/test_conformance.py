@@ -13,13 +13,13 @@ import pytest
 from plans import array, plan_of
 
 from binohm.gen.__main__ import main
-from binohm.gen.actions import check_macro
-from binohm.gen.datasheet import Macro, digital, text
+from binohm.gen.cli.actions import check_macro
 from binohm.gen.errors import ConfigError, ToolError
-from binohm.gen.macro_views import render, render_stubs
+from binohm.gen.macros.datasheet import Macro, digital, text
+from binohm.gen.macros.macro_views import render, render_stubs
+from binohm.gen.macros.shim import described
+from binohm.gen.macros.shim import render as render_shim
 from binohm.gen.plan import Array, Cell
-from binohm.gen.shim import described
-from binohm.gen.shim import render as render_shim
 from binohm.sim.benches.conformance_rules import Sample, judge
 from binohm.sim.device.draw import draw_tile
 from binohm.sim.device.physics import Device

@@ -17,7 +17,7 @@ from binohm.gen.config import load
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
 from binohm.gen.errors import BinohmError
-from binohm.gen.macro_views import render
+from binohm.gen.macros.macro_views import render
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from plans import array, plan_of
 
-from binohm.gen.datasheet import Timing, Write, digital, load, render
 from binohm.gen.errors import ConfigError
+from binohm.gen.macros.datasheet import Timing, Write, digital, load, render
 
 ARRAYS = [
     array("sa", 8, 3, bias_rows=5, per_cycle=2),

@@ -11,7 +11,7 @@ import pytest
 from random_networks import random_images
 from small_build import MIXED, small_build, small_network
 
-from binohm.gen import actions
+from binohm.gen.cli import actions
 from binohm.gen.cycles import predict
 from binohm.gen.errors import ConfigError, OutputError, ToolError
 from binohm.sim import golden

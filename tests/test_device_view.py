@@ -14,7 +14,7 @@ import pytest
 from plans import array, plan_of
 from sockets import Sockets, draw_cells, image
 
-from binohm.gen.macro_views import render
+from binohm.gen.macros.macro_views import render
 from binohm.gen.plan import Array, Cell, Readout
 from binohm.gen.verilog import to_verilog
 from binohm.sim.device.draw import draw_tile

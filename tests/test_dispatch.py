@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.dispatch import Dispatch
+from binohm.hdl.streams.dispatch import Dispatch
 
 
 @pytest.mark.parametrize(

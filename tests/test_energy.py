@@ -16,9 +16,9 @@ from random_networks import random_images, random_network
 
 from binohm.gen.__main__ import main
 from binohm.gen.config import Config
-from binohm.gen.energy import NOTE, PARTS, UNPRICED, baseline, costs, figures, prices
 from binohm.gen.mapping import map_network
-from binohm.gen.technology import load
+from binohm.gen.reporting.energy import NOTE, PARTS, UNPRICED, baseline, costs, figures, prices
+from binohm.gen.reporting.technology import load
 from binohm.sim.events import EVENTS, count, measure
 
 TECHNOLOGY = load(None)

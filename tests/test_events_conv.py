@@ -8,9 +8,9 @@ import pytest
 from random_networks import random_conv, random_images, random_signs, random_table
 
 from binohm.gen.config import load
-from binohm.gen.energy import baseline
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Conv, Dense, Input, Network, Pool, Scores
+from binohm.gen.reporting.energy import baseline
 from binohm.sim.events import EVENTS, count, measure
 from binohm.sim.golden import forward
 

@@ -9,7 +9,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.fork import Fork
+from binohm.hdl.streams.fork import Fork
 
 
 class ForkedStream(wiring.Component):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from framed import FrameStream
 
-from binohm.hdl.frame_memory import FrameMemory
+from binohm.hdl.host.frame_memory import FrameMemory
 
 slow = pytest.mark.slow
 

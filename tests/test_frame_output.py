@@ -10,7 +10,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.frame_output import FrameOutput
+from binohm.hdl.host.frame_output import FrameOutput
 
 slow = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.gather import Gather
+from binohm.hdl.streams.gather import Gather
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.join import Join
+from binohm.hdl.streams.join import Join
 
 BITS = 4
 

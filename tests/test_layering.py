@@ -22,8 +22,8 @@ MAY_IMPORT = {
 }  # fmt: skip
 """Beside the standard library. Tests and benchmarks may import anything."""
 
-COMMANDS, TRAIN = "gen/commands.py", "gen/train_commands.py"
-ACTIONS, ON_ARRAY = "gen/actions.py", "gen/on_array.py"
+COMMANDS, TRAIN = "gen/cli/commands.py", "gen/cli/train_commands.py"
+ACTIONS, ON_ARRAY = "gen/cli/actions.py", "gen/cli/on_array.py"
 """The command line's modules, which alone may import sim; the commands inside their functions."""
 
 DATA = {"gen/network.py", "gen/layers.py", "gen/plan.py", "gen/errors.py"}
@@ -32,16 +32,16 @@ DATA = {"gen/network.py", "gen/layers.py", "gen/plan.py", "gen/errors.py"}
 ONLY = {
     "binohm.hdl": {  # constructs them; has their pins
         "gen/build.py",
-        "gen/macro_views.py",
-        "gen/pair_views.py",
+        "gen/macros/macro_views.py",
+        "gen/macros/pair_views.py",
     },
     "binohm.gen.build": {"gen/emit.py"},  # writes build directories
-    "binohm.gen.commands": {"gen/__main__.py"},
-    "binohm.gen.train_commands": {COMMANDS},
-    "binohm.gen.actions": {COMMANDS, TRAIN},
-    "binohm.gen.on_array": {TRAIN},
+    "binohm.gen.cli.commands": {"gen/__main__.py"},
+    "binohm.gen.cli.train_commands": {COMMANDS},
+    "binohm.gen.cli.actions": {COMMANDS, TRAIN},
+    "binohm.gen.cli.on_array": {TRAIN},
     "binohm.sim": {COMMANDS, TRAIN, ACTIONS, ON_ARRAY},
-    "typer": {"gen/__main__.py", COMMANDS, TRAIN, "gen/options.py"},
+    "typer": {"gen/__main__.py", COMMANDS, TRAIN, "gen/cli/options.py"},
     "h5py": {"gen/importer/keras.py"},
     "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
     "torch": {"gen/training/fit.py", "gen/training/model.py"},

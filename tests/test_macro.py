@@ -14,9 +14,9 @@ from amaranth.hdl import Const, Signal
 from plans import array, plan_of
 from sockets import Sockets, draw_cells, image
 
-from binohm.gen.macro_views import render
+from binohm.gen.macros.macro_views import render
 from binohm.gen.plan import Array
-from binohm.hdl.macro import MacroPins, macro
+from binohm.hdl.arrays.macro import MacroPins, macro
 
 slow = pytest.mark.slow
 

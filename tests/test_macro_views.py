@@ -10,7 +10,7 @@ import pytest
 from plans import array, plan_of
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.macro_views import VIEWS, render, render_rom, render_stubs, render_table
+from binohm.gen.macros.macro_views import VIEWS, render, render_rom, render_stubs, render_table
 from binohm.sim.tools import environment, require
 
 ARRAYS = [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.merge import Merge
+from binohm.hdl.streams.merge import Merge
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ from test_conv import CASES, IMAGE, ROOM, SUMS, build, case, checked, network_of
 from test_cycles import simulate
 from test_programming import MIXED, SLOW, run
 
+from binohm.gen.cli.summary import print_build
 from binohm.gen.config import Config, load
 from binohm.gen.cycles import alone, predict
 from binohm.gen.emit import write_build
 from binohm.gen.errors import CapacityError
-from binohm.gen.floorplan import place
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
-from binohm.gen.report import render_html, report_data
-from binohm.gen.summary import print_build
+from binohm.gen.reporting.floorplan import place
+from binohm.gen.reporting.report import render_html, report_data
 from binohm.sim.events import count, measure, total
 from binohm.sim.golden import forward
 from binohm.sim.tools import environment

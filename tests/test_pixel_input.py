@@ -10,8 +10,8 @@ import pytest
 from framed import FrameStream
 from plans import plan_of
 
-from binohm.gen.macro_views import render_table
-from binohm.hdl.pixel_input import PixelInput
+from binohm.gen.macros.macro_views import render_table
+from binohm.hdl.host.pixel_input import PixelInput
 
 TABLE = [(37 * pixel) % 11 - 5 for pixel in range(256)]
 """Values of -5 to 5, 4 bits."""

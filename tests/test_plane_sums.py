@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.plane_sums import PlaneSums
+from binohm.hdl.arithmetic.plane_sums import PlaneSums
 
 
 @pytest.mark.parametrize(

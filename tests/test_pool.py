@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from binohm.hdl.pool import Pool
+from binohm.hdl.arithmetic.pool import Pool
 
 slow = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from amaranth.lib import wiring
 from framed import with_tables
 from plans import plan_of
 
-from binohm.gen.macro_views import render_table
-from binohm.hdl.positions import Positions
+from binohm.gen.macros.macro_views import render_table
+from binohm.hdl.host.positions import Positions
 
 slow = pytest.mark.slow
 TABLE = [(37 * pixel) % 11 - 5 for pixel in range(256)]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from programmed import Programmed
 
-from binohm.hdl.program_port import ProgramSpec
-from binohm.hdl.program_registers import ProgramRegisters, program_map
-from binohm.hdl.registers import Registers, register_map
+from binohm.hdl.arrays.program_port import ProgramSpec
+from binohm.hdl.host.program_registers import ProgramRegisters, program_map
+from binohm.hdl.host.registers import Registers, register_map
 from binohm.sim import programming
 
 slow = pytest.mark.slow

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.programmer import Programmer
+from binohm.hdl.arrays.programmer import Programmer
 
 slow = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from amaranth.hdl import Shape, ShapeLike, unsigned
 
-from binohm.hdl.queue import Queue
+from binohm.hdl.streams.queue import Queue
 
 
 @pytest.mark.fast_on_verilator

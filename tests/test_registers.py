@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from binohm.hdl.registers import Registers, register_map
+from binohm.hdl.host.registers import Registers, register_map
 
 slow = pytest.mark.slow
 

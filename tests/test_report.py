@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from random_networks import random_network
 
-from binohm.gen import config, floorplan, report
+from binohm.gen import config
 from binohm.gen.cycles import predict
 from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
+from binohm.gen.reporting import floorplan, report
 
 CASES = {
     "automatic": ((64, 96, 64, 10), "unsigned", []),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from clocked import Clocked
 
-from binohm.hdl.row_drive import RowDrive
+from binohm.hdl.arrays.row_drive import RowDrive
 
 slow = pytest.mark.slow
 

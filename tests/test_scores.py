@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.scores import Scores, scores_layout
+from binohm.hdl.arithmetic.scores import Scores, scores_layout
 
 GOOD = {
     "classes": 1,

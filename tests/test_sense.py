@@ -8,7 +8,7 @@ import pytest
 from walked import Walked
 
 from binohm.gen.verilog import to_verilog
-from binohm.hdl.sense import SenseColumns
+from binohm.hdl.arithmetic.sense import SenseColumns
 
 
 @pytest.mark.parametrize(

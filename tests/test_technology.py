@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.technology import LABELS, Technology, load, sources, template
+from binohm.gen.reporting.technology import LABELS, Technology, load, sources, template
 
 KEYS = [
     f"{section}.{key}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from binohm.hdl.threshold import Threshold
+from binohm.hdl.arithmetic.threshold import Threshold
 
 GOOD = {
     "lanes": 1,

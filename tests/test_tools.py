@@ -9,7 +9,7 @@ import pytest
 
 from binohm.gen.errors import ToolError
 from binohm.gen.verilog import to_verilog
-from binohm.hdl.queue import Queue
+from binohm.hdl.streams.queue import Queue
 from binohm.sim import tools
 from binohm.sim.runner import run_bench
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import binohm.gen.train
+import binohm.gen.training.digits
 from binohm.gen.errors import DataError
 from binohm.gen.network import Network
-from binohm.gen.train import Noise, Recipe, Trainer, distort, train_digits
+from binohm.gen.training.digits import Noise, Recipe, Trainer, distort, train_digits
 from binohm.sim.datasets import load
 from binohm.sim.golden import accuracy, forward
 
-STORED = Path(binohm.gen.train.__file__).parent / "data" / "digits.npz"
+STORED = Path(binohm.gen.training.digits.__file__).parent.parent / "data" / "digits.npz"
 
 BEGINNING = "a347b4dc7f5e20e66415a9009ef5fcfe704e047d5f3a99a0545c9a6cfabeec5c"
 """State after 25 steps, with an epoch's end among them."""
@@ -143,7 +143,7 @@ def test_foreign_images_are_refused() -> None:
 
 def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = load("digits", split="train")
-    monkeypatch.setattr(binohm.gen.train, "Recipe", lambda: Recipe(epochs=2))
+    monkeypatch.setattr(binohm.gen.training.digits, "Recipe", lambda: Recipe(epochs=2))
     told: list[tuple[int, int]] = []
     network = train_digits(images[:130], labels[:130], 3, lambda *done: told.append(done))
     assert told == [(1, 2), (2, 2)]

@@ -12,13 +12,13 @@ from test_training_golden import RULES
 from trainers import shapes_of
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.pair_views import VIEWS, PairArray, render
-from binohm.hdl.pairs import PairArrays
-from binohm.hdl.propagation import Propagation, Shapes
-from binohm.hdl.rates import Rates
-from binohm.hdl.trainer import Trainer
-from binohm.hdl.update import RowUpdate
-from binohm.hdl.xorshift import Xorshift
+from binohm.gen.macros.pair_views import VIEWS, PairArray, render
+from binohm.hdl.learning.pairs import PairArrays
+from binohm.hdl.learning.propagation import Propagation, Shapes
+from binohm.hdl.learning.rates import Rates
+from binohm.hdl.learning.trainer import Trainer
+from binohm.hdl.learning.update import RowUpdate
+from binohm.hdl.learning.xorshift import Xorshift
 from binohm.sim.tools import environment, require
 from binohm.sim.training.rule import Xorshift as Words
 

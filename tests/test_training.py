@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx_models import execute
 
-from binohm.gen import actions
+from binohm.gen.cli import actions
 from binohm.gen.errors import ConfigError, ToolError
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.network import Dense, Network

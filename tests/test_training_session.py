@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from binohm.gen.__main__ import main
+from binohm.gen.cli.on_array import Choices, measured, recipe_of
 from binohm.gen.errors import ConfigError, DataError
-from binohm.gen.on_array import Choices, measured, recipe_of
 from binohm.sim.datasets import Labelled, load
 from binohm.sim.device.pair import PairDevice
 from binohm.sim.golden import forward

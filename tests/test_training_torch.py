@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from binohm.gen.__main__ import main
-from binohm.gen.actions import TRAINED_ON
+from binohm.gen.cli.actions import TRAINED_ON
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.network import Network
 from binohm.gen.split import bounds
@@ -196,7 +196,7 @@ def test_the_commands_write_networks(
         for name, shape in shapes.items()
     }
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("binohm.gen.actions.load_data", lambda name, **_: few[name])
+    monkeypatch.setattr("binohm.gen.cli.actions.load_data", lambda name, **_: few[name])
     outputs = {
         "mnist-mlp": [20, 20, 10],
         "mnist-cnn": [1, 1, 1, 1, 5, 10],

@@ -69,7 +69,9 @@ def test_wheel_works_away_from_the_repository(wheel: Path, tmp_path: Path) -> No
         return done.stdout
 
     assert run("--version") == "binohm 0.1.0\n"
-    where = "import binohm.gen.commands as c, binohm.sim.check as d; print(c.__file__, d.__file__)"
+    where = (
+        "import binohm.gen.cli.commands as c, binohm.sim.check as d; print(c.__file__, d.__file__)"
+    )
     found = subprocess.run(
         [python, "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from binohm.hdl.window import Window
+from binohm.hdl.layers.window import Window
 
 slow = pytest.mark.slow
 

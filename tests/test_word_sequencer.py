@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from clocked import Clocked
 
-from binohm.hdl.word_sequencer import WordSequencer
+from binohm.hdl.arrays.word_sequencer import WordSequencer
 
 slow = pytest.mark.slow
 

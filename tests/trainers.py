@@ -6,13 +6,13 @@ from pathlib import Path
 
 from plans import array, plan_of
 
-from binohm.gen.macro_views import render
-from binohm.gen.pair_views import PairArray
-from binohm.gen.pair_views import render as render_pairs
+from binohm.gen.macros.macro_views import render
+from binohm.gen.macros.pair_views import PairArray
+from binohm.gen.macros.pair_views import render as render_pairs
 from binohm.gen.verilog import to_verilog
-from binohm.hdl.propagation import Shapes
-from binohm.hdl.rates import Rates
-from binohm.hdl.trainer import Trainer
+from binohm.hdl.learning.propagation import Shapes
+from binohm.hdl.learning.rates import Rates
+from binohm.hdl.learning.trainer import Trainer
 from binohm.sim.training.rule import Rule
 
 __all__ = ["build", "neuron", "shapes_of"]

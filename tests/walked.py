@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 
-from binohm.hdl.chunk_select import ChunkSelect
+from binohm.hdl.arithmetic.chunk_select import ChunkSelect
 
 
 class Walked(wiring.Component):

@@ -1,0 +1,1 @@
+"""The Verilog behind the sockets, and what a macro promises."""

@@ -1,0 +1,1 @@
+"""From the answers of arrays to sums, thresholds, votes and scores."""

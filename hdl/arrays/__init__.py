@@ -1,0 +1,1 @@
+"""What stands directly before RRAM arrays: pins, drive, programming."""

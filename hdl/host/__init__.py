@@ -1,0 +1,1 @@
+"""What a host sees: frames of bytes in and out, and registers."""

@@ -1,0 +1,1 @@
+"""Streams between components: waiting, splitting, joining, in turn."""
