@@ -123,9 +123,9 @@ def _cpu() -> str:
 
 
 def _commit() -> str:
-    """What is checked out, "-dirty" where anything but docs/ was changed: results go there."""
+    """What is checked out, and "-dirty" if more than docs, where results go, was changed."""
     commit = _first_line("git", "rev-parse", "--short=12", "HEAD")
-    changed = _first_line("git", "status", "--porcelain", "--", ".", ":!docs")
+    changed = _first_line("git", "status", "--porcelain", "--", ".", ":!docs", ":!*.md")
     return f"{commit}-dirty" if changed and commit != "not found" else commit
 
 
