@@ -60,7 +60,7 @@ def write(
             raise ValueError(f"figure {key} needs a unit")
     facts = {
         "command": command,
-        "commit": _first_line("git", "describe", "--always", "--dirty", "--abbrev=12"),
+        "commit": _commit(),
         "versions": _versions(),
         "machine": _machine(),
         "seed": seed,
@@ -122,9 +122,16 @@ def _cpu() -> str:
     return names[0] if names else platform.machine()
 
 
+def _commit() -> str:
+    """What is checked out, and "-dirty" if more than docs, where results go, was changed."""
+    commit = _first_line("git", "rev-parse", "--short=12", "HEAD")
+    changed = _first_line("git", "status", "--porcelain", "--", ".", ":!docs", ":!*.md")
+    return f"{commit}-dirty" if changed and commit != "not found" else commit
+
+
 def _first_line(*command: str) -> str:
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "not found"
-    return done.stdout.splitlines()[0].strip()
+    return done.stdout.strip().partition("\n")[0]
