@@ -116,6 +116,9 @@ def test_thresholds_are_the_smallest_integers_and_clamped() -> None:
     st.sampled_from([Fraction(1), Fraction(2), Fraction(4)]),
     st.integers(1, 2),
 )
+@example(Fraction(1), Fraction(5), Fraction(1), 1)  # at the least sum
+@example(Fraction(1), Fraction(-5), Fraction(1), 1)  # at the largest one
+@example(Fraction(1), Fraction(-6), Fraction(1), 1)  # one beyond it
 def test_zero_is_reached_where_a_sum_gives_it(
     scale: Fraction, offset: Fraction, square: Fraction, step: int
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,11 @@ def test_verilator_finds_this_python() -> None:
 
 
 @pytest.mark.slow
-def test_headers_of_verilator_are_read_compiled(tmp_path: Path) -> None:
+def test_headers_of_verilator_are_read_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the second build on, and the compiler takes them: it would warn otherwise."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # nothing is kept from before
     source = tmp_path / "dut.v"
     source.write_text(to_verilog({"dut": Queue(1, depth=1)})["dut"], encoding="utf-8")
     bench, facts = "binohm.sim.benches.queue", {"FACT_DEPTH": "1"}
