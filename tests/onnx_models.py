@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.util.cleanup import cleanup_model
+
+from binohm.gen.errors import ModelError
+from binohm.gen.importer.qonnx import import_model
 
 Array = NDArray[Any]
 
@@ -143,3 +147,10 @@ def execute(path: Path, inputs: Array, *, batch: bool = False) -> Array:
 def signs(rng: np.random.Generator, *shape: int) -> Array:
     """Random -1 and +1."""
     return rng.choice(np.array([-1.0, 1.0], np.float32), shape)
+
+
+def refused(path: Path, message: str, **options: Any) -> None:
+    with pytest.raises(ModelError) as caught:
+        import_model(path, **options)
+    assert str(caught.value) == f"{path}: {message}"
+    assert "\n" not in str(caught.value)

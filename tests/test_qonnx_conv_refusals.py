@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conv_models import conv, max_pool, norm
-from onnx_models import Model, signs
+from onnx_models import Model, refused, signs
 from qonnx_models import CLASSES, WHOLE
 
 from binohm.gen.errors import ModelError
@@ -14,12 +14,6 @@ from binohm.gen.importer.qonnx import import_model
 
 SHAPE = (1, 2, 6, 5)
 RNG = np.random.default_rng(0)
-
-
-def refused(path: Path, message: str) -> None:
-    with pytest.raises(ModelError) as caught:
-        import_model(path, pixel_scale=WHOLE)
-    assert str(caught.value) == f"{path}: {message}"
 
 
 def bits(model: Model) -> str:
@@ -313,7 +307,9 @@ def test_bad_operators(case: str, tmp_path: Path) -> None:
     model = Model(SHAPE)
     output = build(model)
     (node,) = (node for node in model.nodes if node.name == "n")
-    refused(model.save(tmp_path / "m.onnx", output), f"n ({node.op_type}): {message}")
+    refused(
+        model.save(tmp_path / "m.onnx", output), f"n ({node.op_type}): {message}", pixel_scale=WHOLE
+    )
 
 
 def test_every_form_of_them_imports(tmp_path: Path) -> None:
@@ -332,6 +328,7 @@ def test_networks_that_end_in_maps(tmp_path: Path) -> None:
         model.save(tmp_path / "m.onnx", x),
         f"output {x!r} is a convolution with 2 x 1 results for each class; end the network in a "
         "fully connected layer, or a convolution over the whole image",
+        pixel_scale=WHOLE,
     )
 
 
@@ -349,6 +346,7 @@ def test_signs_of_sums_that_reach_zero_at_the_border(tmp_path: Path) -> None:
                 path,
                 "n (Sign): Sign(0) is 0, neither -1 nor +1, and 4 of 4 outputs can reach 0 (the "
                 "first is 0); use BipolarQuant, where 0 gives +1",
+                pixel_scale=WHOLE,
             )
 
 
@@ -357,7 +355,9 @@ def test_flat_images_of_several_colours(tmp_path: Path) -> None:
     model = Model((1, 60))
     x = model.node("Reshape", "0", model.constant([1, 2, 6, 5], np.int64))
     x = conv(model, x, weights(), label="n")
-    refused(model.save(tmp_path / "m.onnx", x), "n (Conv): " + ORDER.format(2, 6, 5))
+    refused(
+        model.save(tmp_path / "m.onnx", x), "n (Conv): " + ORDER.format(2, 6, 5), pixel_scale=WHOLE
+    )
 
 
 def test_random_damage_gives_no_traceback(tmp_path: Path) -> None:
