@@ -1,7 +1,6 @@
 # amaranth: UnusedElaboratable=no
 """The trainer in Verilog is the golden model, after every batch."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from test_training_golden import RULES
-from trainers import build, neuron
 
-from binohm.gen import learning_cycles
+from binohm.gen.errors import DataError, OutputError
+from binohm.gen.learning import cycles as predicted
+from binohm.gen.learning.trainer import map_names, write_trainer
 from binohm.sim.datasets import load
 from binohm.sim.device.pair import PairDevice, draw_pairs
-from binohm.sim.runner import run_bench
+from binohm.sim.training.beside import Batches, compare
 from binohm.sim.training.rule import LayerRule, Rule
 
 Levels = NDArray[np.uint8]
-
-PUBLIC = """`verilator_config
-public_flat_rd -module "binohm_t_digital_pairs" -var "mem"
-public_flat_rd -module "binohm_t_device_pairs" -var "pulses"
-public_flat_rd -module "binohm_t_device_pairs" -var "deviation"
-public_flat_rd -module "binohm_t_device_pairs" -var "wear"
-public_flat_rd -module "binohm_t_digital_transposed" -var "mem"
-public_flat_rd -module "dut" -var "neurons"
-"""
 
 
 def train(
@@ -35,32 +26,26 @@ def train(
     slowest: int = 2, images: tuple[Levels, Levels] | None = None,
     device: PairDevice | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Compare ``steps`` batches; returns what golden counted, and cycles."""
-    maps = [f"l{number}.hex" for number in range(len(rule.shapes))] if device else []
-    sources = build(place, rule, by_row=by_row, maps=maps)
-    (place / "build").mkdir()
-    if device:
-        for number, (rows, columns) in enumerate(rule.shapes):
-            drawn = draw_pairs(device, rows, columns, rule.pulses, 3, number)
-            (place / "build" / maps[number]).write_text(drawn.text(), encoding="utf-8")
-    (place / "memories.vlt").write_text(PUBLIC, encoding="utf-8")
-    if images is not None:
-        np.savez(place / "build" / "images.npz", levels=images[0], labels=images[1])
-    facts = {
-        "rule": asdict(rule), "steps": steps, "seed": seed, "by_row": by_row,
-        "slowest": slowest, "neuron": neuron(rule), "maps": maps,
-    }  # fmt: skip
-    run_bench(
-        sources,
-        top="dut",
-        bench="binohm.sim.benches.trainer",
-        build_dir=place / "build",
-        simulator=simulator,
-        public=[place / "memories.vlt"],
-        variables={f"FACT_{key.upper()}": str(value) for key, value in facts.items()},
-    )
-    counts: dict[str, Any] = json.loads((place / "build" / "counts.json").read_text())
-    return counts
+    """Compare ``steps`` batches, random or of ``images``; what golden counted, and cycles."""
+    rng = np.random.default_rng(seed)
+    shape = (steps, rule.batch)
+    if images is None:
+        levels = rng.integers(0, 1 << rule.pixel_bits, (*shape, rule.sizes[0]), np.uint8)
+        labels = rng.integers(0, rule.sizes[-1], shape)
+    else:
+        chosen = rng.integers(0, len(images[0]), shape)
+        levels, labels = images[0][chosen], images[1][chosen]
+    slower = np.minimum(np.arange(1, steps + 1) * 3 // (steps + 1), slowest)
+    maps = {
+        name: draw_pairs(device, rows, columns, rule.pulses, 3, number).text()
+        for number, (name, (rows, columns)) in enumerate(
+            zip(map_names(asdict(rule)), rule.shapes, strict=True)
+        )
+        if device
+    }
+    write_trainer(place / "trainer", asdict(rule), seed, by_row=by_row, maps=maps)
+    batches = Batches(levels, labels, slower)
+    return compare(place / "trainer", batches, place / "sim", simulator=simulator)
 
 
 CASES = {
@@ -96,18 +81,18 @@ def test_every_batch_equals_golden(tmp_path: Path, name: str, by_row: bool) -> N
 def check_cycles(rule: Rule, counts: dict[str, Any], *, by_row: bool) -> None:
     """All cycles are those predicted; of a refresh, but one for each row that had one."""
     cycles, steps = counts["cycles"], counts["by_row" if by_row else "parallel"]
-    image = learning_cycles.passes(
+    image = predicted.passes(
         rule.sizes, pixel_bits=rule.pixel_bits, error_bits=rule.error_bits, by_row=by_row
     )
     once = image["forward"] * rule.batch + image["calibration"]
     expected = {"forward": counts["batches"] * once}
     expected["backward"] = counts["batches"] * rule.batch * image["backward"]
-    expected |= learning_cycles.rows(
+    expected |= predicted.rows(
         rule.sizes, steps, batches=counts["batches"], batch=rule.batch, pulsed=counts["rows"],
         touched=steps["readout"] // 2,
     )  # fmt: skip
     assert {name: cycles[name] for name in expected} == expected
-    assert 0 <= cycles["refresh"] - learning_cycles.PAIRS * steps["refresh"] <= steps["refresh"]
+    assert 0 <= cycles["refresh"] - predicted.PAIRS * steps["refresh"] <= steps["refresh"]
 
 
 WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0.3, offset_a=1e-6)
@@ -139,3 +124,24 @@ def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
     check_cycles(DIGITS, counts, by_row=kind == "by_row")
     happened = ("pulses_1", "pulses_2", "saturations", "refreshes", "refresh_pulses")
     assert min(counts[name] for name in (*happened, "sign_changes", "copies")) > 100
+
+
+def test_a_trainer_replaces_a_trainer_only(tmp_path: Path) -> None:
+    rule = asdict(RULES["two layers"])
+    write_trainer(tmp_path / "t", rule, 1)
+    before = {path: path.read_bytes() for path in (tmp_path / "t").rglob("*") if path.is_file()}
+    with pytest.raises(OutputError, match="exists; replace it with --force or choose another"):
+        write_trainer(tmp_path / "t", rule, 1)
+    write_trainer(tmp_path / "t", rule, 1, force=True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_batches_of_another_size(tmp_path: Path) -> None:
+    rule = RULES["two layers"]
+    write_trainer(tmp_path / "t", asdict(rule), 1)
+    levels = np.zeros((1, 3 * rule.batch, rule.sizes[0]), np.uint8)
+    batches = Batches(levels, np.zeros((1, 3 * rule.batch), int), np.zeros(1, int))
+    with pytest.raises(DataError, match="images and inputs, but the trainer takes"):
+        compare(tmp_path / "t", batches, tmp_path / "sim", simulator="icarus")
+    assert not (tmp_path / "sim").exists()

@@ -3,15 +3,16 @@
 
 import os
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from amaranth.sim import Simulator
 from test_training_golden import RULES
-from trainers import shapes_of
 
 from binohm.gen.errors import ConfigError
+from binohm.gen.learning.trainer import shapes_of
 from binohm.gen.macros.pair_views import VIEWS, PairArray, render
 from binohm.hdl.learning.pairs import PairArrays
 from binohm.hdl.learning.propagation import Propagation, Shapes
@@ -22,7 +23,7 @@ from binohm.hdl.learning.xorshift import Xorshift
 from binohm.sim.tools import environment, require
 from binohm.sim.training.rule import Xorshift as Words
 
-SHAPES = shapes_of(RULES["two layers"])
+SHAPES = shapes_of(asdict(RULES["two layers"]))
 
 
 def test_widths_hold_the_largest_numbers() -> None:

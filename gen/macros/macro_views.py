@@ -12,6 +12,7 @@ one simulation.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -49,7 +50,7 @@ def macro_pins(array: Array) -> MacroPins:
     return MacroPins(array.rows, array.bias_rows, array.columns, array.q_bits, ref_bits)
 
 
-def render(plan: Plan, view: str) -> str:
+def render(name: str, arrays: Sequence[Array], view: str) -> str:
     """Text of ``macros/<view>.v``: a socket for each kind of array, and what the sockets need.
 
     That of ``device`` is SystemVerilog: ``macros/device.sv``.
@@ -61,18 +62,19 @@ def render(plan: Plan, view: str) -> str:
     """
     if view not in VIEWS:
         raise ConfigError(f"view must be one of {', '.join(VIEWS)}, not {view!r}")
-    sockets = [_socket(plan, array, view) for array in plan.arrays]
+    kinds = list(dict.fromkeys(arrays))
+    sockets = [_socket(name, array, view) for array in kinds]
     if view == "asic":
         return "\n".join(sockets)
     if view == "device":
-        return "\n".join([*sockets, _view(plan, "device.sv")])
-    digital = {_digital_name(array) for array in plan.arrays}
+        return "\n".join([*sockets, _view(name, "device.sv")])
+    digital = {_digital_name(array) for array in kinds}
     files = [f"digital_{name}.v" for name in DIGITAL if name in digital]
     if digital & {"sa", "adc"}:
         files.append("digital_walk.v")
     if view == "jitter":
         files.append("jitter.v")
-    return "\n".join([*sockets, *(_view(plan, file) for file in files)])
+    return "\n".join([*sockets, *(_view(name, file) for file in files)])
 
 
 def render_stubs(plan: Plan) -> str:
@@ -90,23 +92,23 @@ def render_stubs(plan: Plan) -> str:
 
 def render_rom(plan: Plan) -> str:
     """Text of ``rtl/binohm_<name>_rom.v``."""
-    return _view(plan, "rom.v")
+    return _view(plan.name, "rom.v")
 
 
 def render_ram(plan: Plan) -> str:
     """Text of ``rtl/binohm_<name>_ram.v``."""
-    return _view(plan, "ram.v")
+    return _view(plan.name, "ram.v")
 
 
 def render_table(plan: Plan) -> str:
     """Text of ``rtl/binohm_<name>_table.v``."""
-    return _view(plan, "table.v")
+    return _view(plan.name, "table.v")
 
 
-def _view(plan: Plan, file: str) -> str:
+def _view(name: str, file: str) -> str:
     """A file of ``macros/``, with the modules of this plan; plusargs keep their names."""
     text = (HERE / file).read_text(encoding="utf-8")
-    return re.sub(r"(?<![+\"])\bbinohm_", f"binohm_{plan.name}_", text)
+    return re.sub(r"(?<![+\"])\bbinohm_", f"binohm_{name}_", text)
 
 
 def _ports(array: Array) -> str:
@@ -117,20 +119,20 @@ def _ports(array: Array) -> str:
     return ",\n".join(lines)
 
 
-def _socket(plan: Plan, array: Array, view: str) -> str:
+def _socket(name: str, array: Array, view: str) -> str:
     """The module that the layers instantiate, with what the view puts into it."""
     names = [pin.name for pin in macro_pins(array).ports]
     if view == "asic":
         inside = _instance(f"rram_{array.name}", "array", {}, {name: name for name in names})
         ignored = ['INIT == ""', 'MAP == ""', "ID == 0"]
     elif view == "device":
-        inside, ignored = _device(plan, array), []
+        inside, ignored = _device(name, array), []
     else:
-        inside, used = _digital(plan, array, jitter=view == "jitter")
+        inside, used = _digital(name, array, jitter=view == "jitter")
         ignored = [name for name in names if name not in used]
         ignored += ['MAP == ""'] if view == "jitter" else ['MAP == ""', "ID == 0"]
     return (
-        f"module binohm_{plan.name}_{array.name} #(\n"
+        f"module binohm_{name}_{array.name} #(\n"
         '    parameter INIT = "",\n'
         '    parameter MAP = "",\n'
         "    parameter integer ID = 0\n"
@@ -141,9 +143,9 @@ def _socket(plan: Plan, array: Array, view: str) -> str:
     )
 
 
-def _digital(plan: Plan, array: Array, *, jitter: bool) -> tuple[str, list[str]]:
+def _digital(name: str, array: Array, *, jitter: bool) -> tuple[str, list[str]]:
     """The digital view inside a socket, behind a random delay or not, and the pins it uses."""
-    prefix = f"binohm_{plan.name}"
+    prefix = f"binohm_{name}"
     used = ["clk", "rst", "cmd", *USED[_digital_name(array)], "q", *HANDSHAKE]
     connections = {name: name for name in used}
     delay = ""
@@ -160,7 +162,7 @@ def _digital(plan: Plan, array: Array, *, jitter: bool) -> tuple[str, list[str]]
     return delay + array_itself, used
 
 
-def _device(plan: Plan, array: Array) -> str:
+def _device(name: str, array: Array) -> str:
     """The device view inside a socket."""
     pins = macro_pins(array)
     parameters = {
@@ -186,7 +188,7 @@ def _device(plan: Plan, array: Array) -> str:
         for port, parameter in {"init": "INIT", "map": "MAP"}.items()
     }
     connections = {**names, "id": "ID", **{pin.name: pin.name for pin in pins.ports}}
-    return _instance(f"binohm_{plan.name}_device", "array", parameters, connections)
+    return _instance(f"binohm_{name}_device", "array", parameters, connections)
 
 
 def _digital_name(array: Array) -> str:

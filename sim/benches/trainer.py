@@ -1,7 +1,7 @@
 """Bench of the trainer: after every batch, all that it holds and has counted equals golden.
 
-``FACT_RULE`` is a :class:`binohm.sim.training.rule.Rule` as a dictionary; images are random, or
-those of ``images.npz``. What happened in the steps that were compared goes to ``counts.json``.
+It runs beside ``trainer.json``, whose ``rule`` is a :class:`binohm.sim.training.rule.Rule`, and
+``batches.npz``. What happened in the steps that were compared goes to ``counts.json``.
 """
 
 import json
@@ -17,9 +17,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge
 from numpy.typing import NDArray
 
-from binohm.sim.bench import PERIOD_NS, fact, pack, unpack
+from binohm.sim.bench import PERIOD_NS, pack, unpack
 from binohm.sim.device.pair import PairMap
 from binohm.sim.streams import Sink, Source
+from binohm.sim.training.beside import BATCHES, COUNTS
 from binohm.sim.training.pairs import DevicePairs
 from binohm.sim.training.rule import LayerRule, Rule
 from binohm.sim.training.trainer import Training
@@ -52,8 +53,9 @@ def counters(handle: Any, names: tuple[str, ...]) -> dict[str, int]:
 class Compare:
     """A trainer beside golden."""
 
-    def __init__(self, dut: Any, golden: Training, by_row: bool) -> None:
-        self.dut, self.golden, self.by_row = dut, golden, by_row
+    def __init__(self, dut: Any, golden: Training, facts: dict[str, Any]) -> None:
+        self.dut, self.golden, self.by_row = dut, golden, facts["by_row"]
+        self.neuron_bits: dict[str, int] = facts["neuron_bits"]
         self.level_bits = golden.rule.pulses.bit_length()
 
     def check(self, step: int, passes: int = 0) -> None:
@@ -128,7 +130,7 @@ class Compare:
         return 2 * unpack(word, 1, rows * columns).reshape(columns, rows).T - 1
 
     def _neurons(self, name: str) -> Ints:
-        fields: dict[str, int] = fact("neuron")
+        fields = self.neuron_bits
         names = list(fields)
         low = sum(fields[other] for other in names[: names.index(name)])
         bits, count = fields[name], sum(self.golden.rule.sizes[1:-1])
@@ -161,20 +163,21 @@ async def classes_equal_golden(
 @cocotb.test(timeout_time=10, timeout_unit="sec")
 async def equals_golden(dut: Any) -> None:
     """As many batches as asked for, under stalls of the images."""
-    facts: dict[str, Any] = fact("rule")
-    rule = Rule(**{**facts, "layers": tuple(LayerRule(**layer) for layer in facts["layers"])})
-    rng = np.random.default_rng(random.getrandbits(32))
-    seed, steps, by_row = fact("seed"), fact("steps"), fact("by_row")
-    images = np.load("images.npz") if Path("images.npz").exists() else None
+    facts: dict[str, Any] = json.loads(Path("trainer.json").read_text(encoding="utf-8"))
+    given = facts["rule"]
+    layers = tuple(LayerRule(**layer) for layer in given["layers"])
+    rule = Rule(**{**given, "sizes": tuple(given["sizes"]), "layers": layers})
     maps = [
-        PairMap.from_text(Path(name).read_text(encoding="utf-8"), name) for name in fact("maps")
+        PairMap.from_text(Path(name).read_text(encoding="utf-8"), name) for name in facts["maps"]
     ]
     devices = [DevicePairs(map, number) for number, map in enumerate(maps)]
-    golden = Training(rule, seed, devices or None)
-    compare = Compare(dut, golden, by_row)
+    golden = Training(rule, facts["seed"], devices or None)
+    compare = Compare(dut, golden, facts)
+    with np.load(BATCHES) as file:
+        batches = [*zip(file["levels"], file["labels"], file["slower"].tolist(), strict=True)]
 
     dut.start.value = dut.slower.value = dut.i__valid.value = dut.o__ready.value = 0
-    dut.seed.value = seed
+    dut.seed.value = facts["seed"]
     dut.rst.value = 1
     Clock(dut.clk, PERIOD_NS, unit="ns").start()
     await ClockCycles(dut.clk, 2)
@@ -187,16 +190,9 @@ async def equals_golden(dut: Any) -> None:
     await ReadOnly()
     compare.check(0)
     begun = time.perf_counter()
-    for step in range(1, steps + 1):
+    for step, (levels, labels, slower) in enumerate(batches, 1):
         await RisingEdge(dut.clk)
-        slower = min(step * 3 // (steps + 1), fact("slowest"))
         dut.slower.value = slower
-        if images is None:
-            levels = rng.integers(0, 1 << rule.pixel_bits, (rule.batch, rule.sizes[0]), np.uint8)
-            labels = rng.integers(0, rule.sizes[-1], rule.batch)
-        else:
-            chosen = rng.integers(0, len(images["levels"]), rule.batch)
-            levels, labels = images["levels"][chosen], images["labels"][chosen]
         for level, label in zip(levels, labels, strict=True):
             source.send(image(rule, level, int(label), learn=True))
         await FallingEdge(dut.idle)
@@ -205,11 +201,12 @@ async def equals_golden(dut: Any) -> None:
         golden.step(levels, labels, slower)
         compare.check(step)
         if step % EVERY == 0:
-            dut._log.info(f"{step} of {steps} steps are equal")
+            dut._log.info(f"{step} of {len(batches)} steps are equal")
     counts = asdict(golden.counts) | {"cycles": counters(dut.cycles, PHASES)}
+    rng = np.random.default_rng(random.getrandbits(32))
     await classes_equal_golden(dut, source, golden, rng)
     await ClockCycles(dut.clk, 3)
     await ReadOnly()
-    compare.check(steps, passes=IMAGES)
+    compare.check(len(batches), passes=IMAGES)
     counts |= {"seconds": time.perf_counter() - begun}
-    Path("counts.json").write_text(json.dumps(counts), encoding="utf-8")
+    Path(COUNTS).write_text(json.dumps(counts), encoding="utf-8")

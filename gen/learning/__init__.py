@@ -1,0 +1,1 @@
+"""Trainers in Verilog: networks that learn on their arrays."""
