@@ -5,7 +5,9 @@ others; all runs continue from checkpoints in the user's cache, and what is name
 ``python bench/learning.py steps mnist_pairs``. A part that was not run has no figures.
 """
 
+import tempfile
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,15 @@ from numpy.typing import NDArray
 from results import Figures, Part, measure_parts
 
 from binohm.gen.cli.on_array import measured
+from binohm.gen.learning import cycles as predicted
+from binohm.gen.learning.trainer import map_names, write_trainer
 from binohm.sim.datasets import load
 from binohm.sim.device.pair import PairDevice, draw_pairs
 from binohm.sim.fetch import places
+from binohm.sim.training.beside import Batches, compare
 from binohm.sim.training.pairs import DevicePairs
 from binohm.sim.training.recipe import DIGITS, MNIST, Recipe, rule_for, table
-from binohm.sim.training.rule import Counts, Rule
+from binohm.sim.training.rule import Counts, LayerRule, Rule
 from binohm.sim.training.session import Learned, learn
 from binohm.sim.training.trainer import Training
 
@@ -174,6 +179,106 @@ def counted(rule: Rule) -> Counts:
     return training.counts
 
 
+def cycles(_: object) -> Figures:
+    """Clock cycles of the trainer in Verilog, row by row over parallel, as predicted.
+
+    Predictions equal the simulated cycles in all phases but the refresh, which is left out of both
+    (``tests/test_trainer.py``, and part ``rtl``).
+    """
+    names = "inference_speedup_cycles", "training_speedup_cycles"
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for name, sizes in TOPOLOGIES.items():
+        image = [passes_of(sizes, by_row=by_row) for by_row in (True, False)]
+        found[names[0]][name] = image[0]["forward"] / image[1]["forward"]
+        found[names[1]][name] = {}
+        for bits in range(9):
+            rule = replace(rule_for("mnist", sizes[1:-1], batch_bits=bits), sizes=sizes)
+            counts = counted(rule)
+            total = [batch_cycles(rule, counts, by_row=by_row) for by_row in (True, False)]
+            found[names[1]][name][str(rule.batch)] = total[0] / total[1]
+    return {key: (value, "x") for key, value in found.items()}
+
+
+def passes_of(sizes: tuple[int, ...], *, by_row: bool) -> dict[str, int]:
+    """Cycles of an image."""
+    return predicted.passes(
+        sizes, pixel_bits=MNIST.pixel_bits, error_bits=MNIST.error_bits, by_row=by_row
+    )
+
+
+def batch_cycles(rule: Rule, counts: Counts, *, by_row: bool) -> int:
+    """Cycles of the batches counted, without refresh."""
+    steps = asdict(counts.by_row if by_row else counts.parallel)
+    image = passes_of(rule.sizes, by_row=by_row)
+    once = rule.batch * (image["forward"] + image["backward"]) + image["calibration"]
+    changes = predicted.rows(
+        rule.sizes, steps, batches=counts.batches, batch=rule.batch, pulsed=counts.rows,
+        touched=steps["readout"] // 2,
+    )  # fmt: skip
+    return counts.batches * once + sum(changes.values())
+
+
+BESIDE = Rule(
+    (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=32, start_bits=3,
+    full=24, gain=4, refresh_bits=2, mean_shift=8,
+)  # fmt: skip
+"""Full early, so that everything that can happen to a pair does in a few batches."""
+
+WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0.3, offset_a=1e-6)
+"""Pairs that often read another sign than that of their pulses."""
+
+
+def rtl(_: object) -> Figures:
+    """Batches of digits in which the trainer in Verilog equals golden in all it holds."""
+    images, labels = load("digits", split="train")
+    levels = table("digits", BESIDE.pixel_bits)[images].astype(np.uint8).reshape(len(images), -1)
+    chosen = np.random.default_rng(1).integers(0, len(labels), (200, BESIDE.batch))
+    runs: dict[str, Any] = {}
+    for simulator, steps in (("verilator", 200), ("icarus", 30)):
+        batches = Batches(
+            levels[chosen[:steps]], labels[chosen[:steps]], np.arange(steps) * 3 // steps
+        )
+        for device in (None, WILD):
+            for by_row in (False, True) if device is None else (False,):
+                kind = f"{'devices' if device else 'ideal'}, {'by row' if by_row else 'parallel'}"
+                try:
+                    counts = beside(batches, simulator, device=device, by_row=by_row)
+                except AssertionError as failure:
+                    counts = {"failure": str(failure)}
+                runs[f"{simulator}, {kind}"] = {"steps": steps, **counts}
+    unequal = sum(run["steps"] for run in runs.values() if "failure" in run)
+    return {
+        "rtl_steps_equal": (sum(run["steps"] for run in runs.values()) - unequal, "batches"),
+        "rtl_steps_unequal": (unequal, "batches"),
+        "rtl_runs": (runs, "by name"),
+    }
+
+
+def beside(
+    batches: Batches, simulator: str, *, device: PairDevice | None, by_row: bool
+) -> dict[str, Any]:
+    """What happened in the batches that were compared.
+
+    Raises
+    ------
+    AssertionError
+        At the first difference.
+    """
+    rule = asdict(BESIDE)
+    maps = {
+        name: draw_pairs(device, rows, columns, BESIDE.pulses, 3, number).text()
+        for number, (name, (rows, columns)) in enumerate(
+            zip(map_names(rule), BESIDE.shapes, strict=True)
+        )
+        if device
+    }
+    with tempfile.TemporaryDirectory(prefix="binohm-") as place:
+        write_trainer(Path(place) / "trainer", rule, 5, by_row=by_row, maps=maps)
+        return compare(
+            Path(place) / "trainer", batches, Path(place) / "sim", simulator=simulator, seed=1
+        )
+
+
 def pictures(rule: Rule) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """MNIST as levels; of 400 inputs, the middle 20 by 20 pixels."""
     images, labels = load("mnist", split="train")
@@ -204,7 +309,9 @@ BARE = replace(MNIST, refresh_bits=-1)
 
 PARTS: dict[str, Part] = {
     "signs": signs,
+    "rtl": rtl,
     "steps": steps,
+    "cycles": cycles,
     "digits": methods,
     "nonlinearity": nonlinearity,
     "refresh_levels": refresh_levels,

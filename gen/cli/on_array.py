@@ -4,20 +4,29 @@ Like :mod:`binohm.gen.cli.actions`, this meets ``binohm.sim``, and the commands 
 run.
 """
 
+import re
+import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
-from binohm.gen.cli.console import bar
+import numpy as np
+
+from binohm.gen.cli.console import bar, status
 from binohm.gen.errors import ConfigError
+from binohm.gen.learning.trainer import map_names, write_trainer
 from binohm.gen.network import Network
 from binohm.sim.datasets import load
-from binohm.sim.device.pair import PairDevice
+from binohm.sim.device.pair import PairDevice, draw_pairs
 from binohm.sim.fetch import places
 from binohm.sim.golden import forward
+from binohm.sim.training.beside import Batches, compare
 from binohm.sim.training.recipe import Recipe, rule_for
-from binohm.sim.training.session import Learned, learn
+from binohm.sim.training.session import Learned, Session, learn
 
-__all__ = ["Choices", "measured", "recipe_of", "train"]
+__all__ = ["Choices", "Verilog", "beside", "measured", "recipe_of", "train"]
 
 HIDDEN = {"digits": "128,64", "mnist": "512,256,128"}
 EPOCHS = {"digits": 100, "mnist": 30}
@@ -43,6 +52,27 @@ class Choices:
     refresh: bool = True
     error_bits: int = 6
     batch_bits: int | None = None
+
+
+@dataclass(frozen=True)
+class Verilog:
+    """What is asked of the trainer in Verilog.
+
+    Parameters
+    ----------
+    steps : int
+        Batches that it learns beside the golden model.
+    directory : Path, optional
+        Where it stays.
+    simulator : str
+    by_row : bool
+        The baseline, which reads a row of pairs at a time.
+    """
+
+    steps: int
+    directory: Path | None
+    simulator: str
+    by_row: bool
 
 
 def recipe_of(data: str, choices: Choices) -> Recipe:
@@ -119,6 +149,66 @@ def train(data: str, choices: Choices) -> tuple[Learned, float, dict[str, Any]]:
         "counts": asdict(counts),
     }
     return learned, accuracy, figures
+
+
+def beside(data: str, choices: Choices, asked: Verilog, *, force: bool) -> dict[str, Any]:
+    """Write the trainer, and let it learn the first batches beside the golden model.
+
+    Returns
+    -------
+    dict
+        ``rtl_steps_equal``, and ``rtl_steps_unequal``: 0, or 1 with ``divergence``, since none is
+        compared behind it; what happened in the steps, and clock cycles, if all are equal.
+
+    Raises
+    ------
+    ConfigError
+        If the baseline of this method has no Verilog.
+    """
+    recipe = recipe_of(data, choices)
+    if recipe.method != "pairs":
+        raise ConfigError(f"--method {recipe.method}: is not built; drop --rtl and --verilog")
+    images, labels = load(data, split="train")
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="binohm-")))
+        directory = asked.directory or scratch / "trainer"
+        write_trainer(
+            directory, asdict(recipe.rule), recipe.seed, by_row=asked.by_row,
+            maps=_maps(recipe), force=force,
+        )  # fmt: skip
+        if not asked.steps:
+            return {}
+        batches = _first(Session(recipe, images, labels), asked.steps)
+        stack.enter_context(status(f"compare {asked.steps} steps on {asked.simulator}"))
+        try:
+            counts = compare(directory, batches, scratch / "sim", simulator=asked.simulator)
+        except AssertionError as failure:
+            found = re.search(r"after step (\d+), [^\n]*", str(failure))
+            if found is None:
+                raise
+            equal = max(0, int(found[1]) - 1)
+            return {"rtl_steps_equal": equal, "rtl_steps_unequal": 1, "divergence": found[0]}
+    return {"rtl_steps_equal": asked.steps, "rtl_steps_unequal": 0, "rtl": counts}
+
+
+def _maps(recipe: Recipe) -> dict[str, str]:
+    """The device maps of a trainer."""
+    if recipe.device is None:
+        return {}
+    rule = recipe.rule
+    return {
+        name: draw_pairs(recipe.device, rows, columns, rule.pulses, recipe.chip, number).text()
+        for number, (name, (rows, columns)) in enumerate(
+            zip(map_names(asdict(rule)), rule.shapes, strict=True)
+        )
+    }
+
+
+def _first(session: Session, steps: int) -> Batches:
+    """The first batches of a training, as many as there are."""
+    epochs = (session.batches_of(epoch) for epoch in range(session.recipe.epochs))
+    levels, labels, slower = zip(*islice(chain.from_iterable(epochs), steps), strict=True)
+    return Batches(np.array(levels), np.array(labels), np.array(slower))
 
 
 def measured(network: Network, data: str) -> float:

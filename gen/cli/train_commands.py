@@ -1,6 +1,7 @@
 """The commands ``binohm train ...``: in software, on the array."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from binohm.gen.cli.options import Force, Json, Output
 from binohm.gen.errors import ConfigError
 
 if TYPE_CHECKING:
+    from binohm.gen.cli.on_array import Verilog
     from binohm.gen.training.recipe import Recipe
 
 __all__ = ["train"]
@@ -36,6 +38,25 @@ Method = Annotated[
     typer.Option(help="2T2R pairs, or a baseline: one device a weight, or latent weights."),
 ]
 Chip = Annotated[int, typer.Option(min=0, help="Seed of the devices.")]
+
+Rtl = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="STEPS",
+        help="First let the trainer in Verilog learn so many batches beside the golden model, and "
+        "compare all it holds after each; exit 1 at the first divergence.",
+    ),
+]  # fmt: skip
+RtlDirectory = Annotated[
+    Path | None,
+    typer.Option("--verilog", metavar="DIR", help="Write the trainer in Verilog there."),
+]
+ByRow = Annotated[
+    bool, typer.Option("--by-row", help="The Verilog reads a row of pairs at a time: a baseline.")
+]
+OnSimulator = Annotated[
+    Literal["verilator", "icarus"], typer.Option("--simulator", help="That --rtl runs.")
+]
 
 Trains = Annotated[
     Path,
@@ -69,6 +90,10 @@ def digits(
     error_bits: ErrorBits = 6,
     method: Method = "pairs",
     chip: Chip = 1,
+    rtl: Rtl = None,
+    verilog: RtlDirectory = None,
+    by_row: ByRow = False,
+    simulator: OnSimulator = "verilator",
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of first weights and order; 0, on the array 1.")
     ] = None,
@@ -77,7 +102,7 @@ def digits(
 ) -> None:
     """Train on handwritten digits: the demo's network in integers, or another on the array."""
     from binohm.gen.cli.console import bar
-    from binohm.gen.cli.on_array import Choices
+    from binohm.gen.cli.on_array import Choices, Verilog
     from binohm.gen.cli.summary import show_network
     from binohm.gen.output import replacing
     from binohm.gen.training.digits import train_digits
@@ -90,10 +115,12 @@ def digits(
     }  # fmt: skip
     if on_array:
         chosen["seed"] = 1 if seed is None else seed
-        _train_on_array("digits", chosen, output, force=force, as_json=as_json)
+        asked = Verilog(rtl or 0, verilog, simulator, by_row)
+        _train_on_array("digits", chosen, asked, output, force=force, as_json=as_json)
         return
-    for name, value in chosen.items():
-        if value != getattr(Choices(), name):
+    known = asdict(Choices()) | {"rtl": None, "verilog": None, "by_row": False}
+    for name, value in {**chosen, "rtl": rtl, "verilog": verilog, "by_row": by_row}.items():
+        if value != known[name]:
             raise ConfigError(f"{name} = {value}: is for training on the array; add --on-array")
     images, labels = load("digits", split="train")
     with replacing(output, force=force) as path, bar("train digits") as progress:
@@ -115,11 +142,17 @@ def mnist(
     error_bits: ErrorBits = 6,
     method: Method = "pairs",
     chip: Chip = 1,
+    rtl: Rtl = None,
+    verilog: RtlDirectory = None,
+    by_row: ByRow = False,
+    simulator: OnSimulator = "verilator",
     seed: Annotated[int, typer.Option(min=1, help="Of first weights, rounding and order.")] = 1,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train on MNIST on the array, by the golden model; a break costs one epoch at most."""
+    from binohm.gen.cli.on_array import Verilog
+
     if not on_array:
         raise ConfigError("mnist is trained on the array: add --on-array; in software: mnist-mlp")
     chosen = {
@@ -127,7 +160,8 @@ def mnist(
         "cycle_noise": cycle_noise, "refresh": refresh, "error_bits": error_bits, "method": method,
         "chip": chip, "seed": seed,
     }  # fmt: skip
-    _train_on_array("mnist", chosen, output, force=force, as_json=as_json)
+    asked = Verilog(rtl or 0, verilog, simulator, by_row)
+    _train_on_array("mnist", chosen, asked, output, force=force, as_json=as_json)
 
 
 @train.command("mnist-mlp", epilog="Example: binohm train mnist-mlp --width 0.25 -o mlp.npz")
@@ -218,16 +252,26 @@ def _train(name: str, recipe: "Recipe", output: Path, *, force: bool, as_json: b
 
 
 def _train_on_array(
-    data: str, chosen: Mapping[str, Any], output: Path, *, force: bool, as_json: bool
-) -> None:
+    data: str, chosen: Mapping[str, Any], asked: "Verilog", output: Path, *, force: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     from binohm.gen.cli import on_array
     from binohm.gen.cli.console import note
     from binohm.gen.cli.summary import show_network
     from binohm.gen.output import replacing
 
+    choices = on_array.Choices(**chosen)
     with replacing(output, force=force) as path:
-        learned, accuracy, figures = on_array.train(data, on_array.Choices(**chosen))
+        compared = {}
+        if asked.steps or asked.directory:
+            compared = on_array.beside(data, choices, asked, force=force)
+        if compared.get("rtl_steps_unequal"):
+            note(f"the Verilog differs from the golden model: {compared['divergence']}")
+            raise typer.Exit(1)
+        if compared:
+            note(f"{asked.steps} steps of the Verilog equal the golden model")
+        learned, accuracy, figures = on_array.train(data, choices)
         learned.network.save(path)
     note(f"epoch {learned.epoch}: {100 * learned.validation:.2f} % of the images held out")
     note(f"test set: {100 * accuracy:.2f} %")
-    show_network(learned.network, output, as_json=as_json, more=figures)
+    show_network(learned.network, output, as_json=as_json, more={**figures, **compared})

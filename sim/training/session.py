@@ -9,7 +9,7 @@ without a break.
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,22 +119,30 @@ class Session:
                 arrays.append(DevicePairs(draw_pairs(*drawn), number))
         return Training(rule, recipe.seed, arrays)
 
-    def epoch(self, progress: Callable[[int, int], Any] | None = None) -> None:
-        """Learn from all images once, in a new order, each moved anew."""
-        recipe, done = self.recipe, len(self.history)
-        rng = np.random.default_rng([recipe.seed, done])
+    def batches_of(self, epoch: int) -> Iterator[tuple[NDArray[np.uint8], Ints, int]]:
+        """Levels, labels and halvings of the rate of every batch of an epoch, from 0.
+
+        The images are in a new order in each, and moved anew.
+        """
+        recipe = self.recipe
+        rng = np.random.default_rng([recipe.seed, epoch])
         order = rng.permutation(len(self._labels))
-        batches = order[: self.batches * recipe.rule.batch].reshape(self.batches, -1)
-        for number, chosen in enumerate(batches):
-            if progress is not None:
-                progress(done * self.batches + number, recipe.epochs * self.batches)
+        for chosen in order[: self.batches * recipe.rule.batch].reshape(self.batches, -1):
             images = self._images[chosen]
             if recipe.moves:
                 images = _moved(
                     images, rng.integers(0, 9, len(images)), half=recipe.moves == "half"
                 )
             levels = self._table[images].reshape(len(images), -1)
-            self.learner.step(levels, self._labels[chosen], recipe.slower(done))
+            yield levels, self._labels[chosen], recipe.slower(epoch)
+
+    def epoch(self, progress: Callable[[int, int], Any] | None = None) -> None:
+        """Learn from all images once."""
+        recipe, done = self.recipe, len(self.history)
+        for number, batch in enumerate(self.batches_of(done)):
+            if progress is not None:
+                progress(done * self.batches + number, recipe.epochs * self.batches)
+            self.learner.step(*batch)
         accuracy = self._accuracy()
         if accuracy >= max(self.history, default=0.0):
             self.best = self.learner.network(recipe.data, self.input)
