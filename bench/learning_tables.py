@@ -4,7 +4,8 @@ from typing import Any
 
 from results import read
 
-__all__ = ["accuracies", "error_bits", "methods", "nonlinearity", "refresh_levels", "speed_ups"]
+__all__ = ["accuracies", "error_bits", "methods", "nonlinearity", "refresh_levels", "rtl_runs"]
+__all__ += ["speed_ups"]
 
 NOT_RUN = "not run"
 
@@ -26,6 +27,15 @@ WAYS = {
     "software": "software, latent weights",
     "single_device": "one device a weight",
 }
+
+
+EVENTS = (
+    ("pulses_1", "pulses, branch 1"), ("pulses_2", "branch 2"), ("saturations", "saturations"),
+    ("refreshes", "refreshes"), ("sign_changes", "sign changes"), ("copies", "copies"),
+)  # fmt: skip
+"""Of golden; row by row, the Verilog reads no sign twice and copies none."""
+
+KINDS = ("steps", "operations", "cycles")
 
 
 def figures() -> dict[str, Any]:
@@ -98,19 +108,19 @@ def pairs(key: str, head: str) -> str:
 
 
 def speed_ups() -> str:
-    """Activations, row by row over parallel: inference, then training by batch."""
+    """Row by row over parallel: inference, then training by batch."""
     known = figures()
     if "training_speedup_steps" not in known:
         return f"{NOT_RUN.capitalize()}: `make bench-learning`.\n"
     names = list(known["training_speedup_steps"])
-    heads = ["", *(f"{name}, {kind}" for name in names for kind in ("steps", "operations"))]
+    heads = ["", *(f"{name}, {kind}" for name in names for kind in KINDS)]
 
     def row(text: str, task: str, *path: str) -> list[str]:
         cells = []
         for name in names:
-            for kind in ("steps", "operations"):
-                value = known[f"{task}_speedup_{kind}"][name]
-                cells.append(number(value[path[0]] if path else value))
+            for kind in KINDS:
+                value = known.get(f"{task}_speedup_{kind}", {}).get(name)
+                cells.append(number(value[path[0]] if path and value else value))
         return [text, *cells]
 
     rows = [row("inference (published: 273 and 177)", "inference")]
@@ -124,3 +134,16 @@ def speed_ups() -> str:
 def number(value: float | None) -> str:
     """Four digits, or that it was not run."""
     return NOT_RUN if value is None else f"{value:.4g}"
+
+
+def rtl_runs() -> str:
+    """Batches in which the Verilog was compared with golden, and what happened in them."""
+    runs = figures().get("rtl_runs")
+    if runs is None:
+        return f"{NOT_RUN.capitalize()}: `make bench-learning`.\n"
+    heads = ["64-32-10, batches of 8", "equal batches", *(text for _, text in EVENTS)]
+    rows = []
+    for name, run in runs.items():
+        cells = [f"{run['steps']}", *(f"{run[key]:,}".replace(",", " ") for key, _ in EVENTS)]
+        rows.append([name, *("differs" if "failure" in run else cell for cell in cells)])
+    return table(heads, rows)

@@ -380,6 +380,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "learning-nonlinearity": learning.nonlinearity,
     "learning-error-bits": learning.error_bits,
     "learning-refresh": learning.refresh_levels,
+    "learning-rtl": learning.rtl_runs,
     "learning-steps": learning.speed_ups,
     "spine": lambda: measured("spine"),
     "parallelism": lambda: curve(
