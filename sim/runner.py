@@ -1,8 +1,8 @@
 """Build Verilog with a simulator and run one cocotb bench against it."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from cocotb_tools.check_results import get_results
@@ -61,8 +61,7 @@ def run_bench(
     flags += ["--output-split", "0"]  # one file: its headers take longer than a component
     try:
         compiling = cocotb_objects(build_dir) if verilator else nullcontext(environment())
-        with compiling as tools:
-            os.environ.update(tools)
+        with compiling as tools, _environment(tools):
             runner.build(
                 sources=[*(VerilatorControlFile(path) for path in public if verilator), *sources],
                 hdl_toplevel=top,
@@ -72,16 +71,17 @@ def run_bench(
                 timescale=("1ns", "1ps"),
                 log_file=build_dir / "build.log",
             )
-        results = runner.test(
-            test_module=bench,
-            hdl_toplevel=top,
-            build_dir=build_dir,
-            test_dir=build_dir,
-            seed=seed,
-            extra_env={**REWRITTEN, **(variables or {})},
-            plusargs=plusargs,
-            log_file=build_dir / "bench.log",
-        )
+        with _environment(environment()):
+            results = runner.test(
+                test_module=bench,
+                hdl_toplevel=top,
+                build_dir=build_dir,
+                test_dir=build_dir,
+                seed=seed,
+                extra_env={**REWRITTEN, **(variables or {})},
+                plusargs=plusargs,
+                log_file=build_dir / "bench.log",
+            )
         ran, failed = get_results(results)
     except (RuntimeError, SystemExit) as stop:  # what cocotb raises differs under pytest
         tail = "".join(_tail(build_dir / name) for name in ("build.log", "bench.log"))
@@ -92,6 +92,18 @@ def run_bench(
         f"{bench} failed on {top} ({simulator}, seed {seed}): {failed} of {ran} tests, "
         f"see {build_dir}\n{_tail(build_dir / 'bench.log')}"
     )
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The process's own environment is what cocotb's runner reads; it is as it was afterwards."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _tail(path: Path, lines: int = 40) -> str:

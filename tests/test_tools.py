@@ -59,6 +59,7 @@ def test_headers_of_verilator_are_read_compiled(
     source = tmp_path / "dut.v"
     source.write_text(to_verilog({"dut": Queue(1, depth=1)})["dut"], encoding="utf-8")
     bench, facts = "binohm.sim.benches.queue", {"FACT_DEPTH": "1"}
+    before = dict(os.environ)
     for place in (tmp_path / "first", tmp_path / "second"):
         run_bench(
             [source], top="dut", bench=bench, build_dir=place, simulator="verilator",
@@ -66,6 +67,7 @@ def test_headers_of_verilator_are_read_compiled(
         )  # fmt: skip
     log = (place / "build.log").read_text()
     assert log.count("-include") == 2 and "[-Winvalid-pch]" not in log
+    assert dict(os.environ) == before, "a bench changed the environment of this process"
 
 
 def test_makefile_variables_hold_spaces(tmp_path: Path) -> None:
