@@ -55,6 +55,7 @@ def failures(figures: Mapping[str, Any]) -> list[str]:
     return [line for run in figures["runs"] for line in run["failures"]]
 
 
+@pytest.mark.slow
 def test_the_digital_view_conforms(tmp_path: Path, simulator: str) -> None:
     """All macros of a datasheet, from the file that a build has."""
     kinds = KINDS + BOTH_WAYS

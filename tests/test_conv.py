@@ -77,7 +77,7 @@ CASES: dict[str, tuple[str, list[dict[str, Any]], int, list[str]]] = {
     "one byte a beat": ("wide", [{"padding": (1, 1)}], 0, ["host.input_bytes=1"]),
 }  # fmt: skip
 IMAGE = (6, 7, 2)
-QUICK = ("plain", "pool of sums")
+QUICK = ("plain",)
 
 
 def case(name: str) -> tuple[Network, Config]:

@@ -99,16 +99,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return cache(build)
 
 
-@pytest.mark.parametrize(
-    ("name", "simulator"),
-    [
-        pytest.param(
-            name, simulator, marks=() if (name, simulator) == ("split", "icarus") else slow
-        )
-        for name in BUILDS
-        for simulator in ("icarus", "verilator")
-    ],
-)
+@slow
+@pytest.mark.parametrize("name", BUILDS)
 def test_every_stream_equals_the_model(
     built: Callable[[str], Path], name: str, simulator: str
 ) -> None:

@@ -58,7 +58,7 @@ COPIED: dict[str, tuple[str, list[str]]] = {
         [AT_ONCE, "array.replicas=2", "host.programming=true", "array.spare_columns=1"],
     ),
 }
-QUICK = ("planes, pcsa", "replicas, adc")
+QUICK = ("planes, pcsa",)
 
 
 def copied(name: str) -> tuple[Network, Config]:

@@ -44,6 +44,7 @@ def designed(*more: str) -> tuple[Network, Plan]:
     return network, map_network(network, load(None, [*SETTINGS, *more]))
 
 
+@pytest.mark.slow
 def test_each_row_of_arrays_is_walked_by_itself() -> None:
     network, plan = designed()
     text = modules(network, plan)["binohm_wide_layer_wide"]
