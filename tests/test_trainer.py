@@ -105,20 +105,20 @@ def test_pairs_of_devices_equal_golden(tmp_path: Path) -> None:
 
 
 DIGITS = Rule(
-    (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=32, start_bits=3,
-    full=24, gain=4, refresh_bits=2, mean_shift=8,
+    (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=16, start_bits=3,
+    full=16, gain=2, refresh_bits=2, mean_shift=8,
 )  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parallel", "by_row", "device"])
 def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
-    """200 batches of real images, in which everything that can happen to a pair does."""
+    """Real images, in which everything that can happen to a pair does; bench/learning.py has 200."""
     x, y = load("digits")
     levels = np.minimum(x.reshape(len(x), -1), 15).astype(np.uint8) >> 2
     images = (levels, y.astype(np.uint8))
     counts = train(
-        tmp_path, DIGITS, 200, "verilator", by_row=kind == "by_row", images=images,
+        tmp_path, DIGITS, 40, "verilator", by_row=kind == "by_row", images=images,
         device=WILD if kind == "device" else None,
     )  # fmt: skip
     check_cycles(DIGITS, counts, by_row=kind == "by_row")
