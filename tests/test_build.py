@@ -134,8 +134,8 @@ def test_nothing_of_programming_is_there_unless_asked_for(
     assert {"programmer", "program_registers", "ram"} <= named
     for path in (built("sums") / "rtl").iterdir():
         text = path.read_text()
-        assert "program" not in text and "repaired" not in text and "spare" not in text
-    spared = [path.stem for path in rtl if "repaired" in path.read_text()]
+        assert "program" not in text and "spare" not in text
+    spared = [path.stem for path in rtl if "_spare_0_used" in path.read_text()]
     assert spared == ["binohm_random_layer_fc0"]
 
 
