@@ -120,7 +120,7 @@ def test_devices_change_some_bits(name: str) -> None:
     found = Devices(network, plan, draw(NOISY, plan, 3)).forward(images)
     ideal = golden.forward(network, images, plan.layers)
     wrong = np.concatenate([a != b for a, b in zip(found.hidden, ideal.hidden, strict=True)], 1)
-    assert 0.02 < wrong.mean() < 0.3, wrong.mean()
+    assert 0.02 < wrong.mean() < 0.45, wrong.mean()
 
 
 @slow
