@@ -113,7 +113,7 @@ DIGITS = Rule(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parallel", "by_row", "device"])
 def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
-    """Real images, in which everything that can happen to a pair does; bench/learning.py has 200."""
+    """Images in which all that can happen to a pair does; bench/learning.py has 200 batches."""
     x, y = load("digits")
     levels = np.minimum(x.reshape(len(x), -1), 15).astype(np.uint8) >> 2
     images = (levels, y.astype(np.uint8))
