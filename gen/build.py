@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """From a plan to Verilog modules: the only module that constructs components."""
 
 import zlib
