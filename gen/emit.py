@@ -95,10 +95,11 @@ def write_build(
 
 
 @contextmanager
-def claim(directory: Path, *, force: bool = False) -> Iterator[Path]:
+def claim(directory: Path, *, force: bool = False, marker: str = "plan.json") -> Iterator[Path]:
     """A new directory beside ``directory`` that takes its place when the block ends well.
 
-    If the block raises, or is interrupted, ``directory`` is as it was.
+    If the block raises, or is interrupted, ``directory`` is as it was. One that is replaced must
+    hold ``marker``, as what was written here before does.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def claim(directory: Path, *, force: bool = False) -> Iterator[Path]:
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise OutputError(f"{directory} exists and is not a directory; choose another with -o")
     if directory.is_dir() and any(directory.iterdir()):
-        if not (directory / "plan.json").is_file():
+        if not (directory / marker).is_file():
             raise OutputError(
                 f"{directory} exists and is not a build of ours; choose another with -o"
             )
