@@ -127,7 +127,7 @@ class UnitSpec:
 
     @property
     def number_bits(self) -> int:
-        """Bits of a kernel number: as few as hold the codes, a miss, and none, which is all ones."""
+        """Bits of a kernel number: as few as hold the codes, a miss and none."""
         return (self.codes + 1).bit_length()
 
     @property

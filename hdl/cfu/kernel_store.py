@@ -92,7 +92,7 @@ class KernelStore(wiring.Component):
         self._operate(m, lookup, patches, sums, does, sets)
         self._program(m, writer, sets)
         registers = self._counts(m, lookup, writer, accepted & refused, idle, sets)
-        self._answer(m, lookup, sums, does, registers, accepted & ~refused)
+        self._answer(m, lookup, sums, does, registers)
         return m
 
     def _refused(self, patches: Patches) -> Value:
@@ -282,7 +282,6 @@ class KernelStore(wiring.Component):
         sums: Sums,
         does: dict[Function, Signal],
         registers: dict[Get, Value],
-        done: Value,
     ) -> None:
         """The result, in a register, except for a window, which comes from the memory."""
         spec, p = self.spec, self.commands.p
@@ -292,11 +291,10 @@ class KernelStore(wiring.Component):
             m.d.comb += result.eq(sums.bits ^ p.inputs_1[0].replicate(spec.positions))
         with m.Elif(does[Function.SUM]):
             m.d.comb += result.eq(sums.sum)
-        with m.Elif(does[Function.GET]):
-            with m.Switch(p.inputs_1[:3]):
-                for register, value in registers.items():
-                    with m.Case(register.value):
-                        m.d.comb += result.eq(value)
+        with m.Elif(does[Function.GET]), m.Switch(p.inputs_1[:3]):
+            for register, value in registers.items():
+                with m.Case(register.value):
+                    m.d.comb += result.eq(value)
         with m.If(self.commands.ready):
             m.d.sync += self.answers.valid.eq(self.commands.valid)
             with m.If(self.commands.valid):

@@ -131,10 +131,16 @@ class Lookup(wiring.Component):
             self.words.ready.eq(~waiting | empty),
             self.busy.eq((remaining != 0) | waiting | self.comparisons.valid),
         ]
-        with m.If(empty & waiting):
-            m.d.sync += [left.eq(word), remaining.eq(self.spec.numbers)]
+        with m.If(empty & (waiting | self.words.valid)):
+            m.d.sync += [
+                left.eq(Mux(waiting, word, self.words.payload)),
+                remaining.eq(self.spec.numbers),
+            ]
         with m.If(self.words.ready):
-            m.d.sync += [word.eq(self.words.payload), waiting.eq(self.words.valid)]
+            m.d.sync += [
+                word.eq(self.words.payload),
+                waiting.eq(self.words.valid & (waiting | ~empty)),
+            ]
 
     def _compare(
         self, m: Module, free: Signal, offered: Value, number: Value, place: Signal, at: Signal

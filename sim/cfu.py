@@ -1,0 +1,269 @@
+"""What the instructions of the function unit do, said in arithmetic of -1, 0 and +1.
+
+See docs/soc.md. Nothing here is shared with the hardware or its generator.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ADD", "DOT", "GET", "ROW", "SET", "SIGN", "SUM", "WINDOW", "Sizes", "Unit"]
+
+Bits = NDArray[np.bool_]
+
+DOT, ROW, SIGN, SUM, ADD, SET, GET, WINDOW = range(8)
+CHANNEL, WINDOW_AT, SHIFT, ROWS, COLUMNS, SLOT, KERNEL, PROGRAM, CLEAR = range(9)
+STATUS, HITS, MISSES, PULSES, FAILED, SHAPE, SIZE = range(7)
+
+WORD = 32
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of a unit, as in docs/soc.md."""
+
+    slots: int
+    rows: int
+    columns: int
+    positions: int
+    windows: int
+    complement: bool
+    accumulator_bits: int
+
+    @property
+    def codes(self) -> int:
+        """Numbers that name a kernel."""
+        return self.slots * (2 if self.complement else 1)
+
+    @property
+    def number_bits(self) -> int:
+        """Bits of a number: there is a number for every code, for a miss and for none."""
+        bits = 1
+        while 2**bits < self.codes + 2:
+            bits += 1
+        return bits
+
+    @property
+    def none(self) -> int:
+        """The number that asks for nothing."""
+        return 2**self.number_bits - 1
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in a word."""
+        return WORD // self.number_bits
+
+    @property
+    def width(self) -> int:
+        """Bits of a kernel."""
+        return self.rows * self.columns
+
+    def number(self, slot: int, *, invert: bool = False) -> int:
+        """The number of a kernel."""
+        return 2 * slot + invert if self.complement else slot
+
+
+class Unit:
+    """A unit between two instructions, all earlier ones being done.
+
+    Parameters
+    ----------
+    sizes : Sizes
+
+    Attributes
+    ----------
+    low : bool array, shape (slots, rows, columns, 2)
+        Whether devices a and b of a kernel's cells have low resistance.
+    patches : bool array, shape (windows, rows, columns + positions - 1)
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        self.sizes = sizes
+        self.low = np.zeros((sizes.slots, sizes.rows, sizes.columns, 2), np.bool_)
+        self.patches = np.zeros(
+            (sizes.windows, sizes.rows, sizes.columns + sizes.positions - 1), np.bool_
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Cells and patches outlive a reset, nothing else does."""
+        sizes = self.sizes
+        self.sums = [0] * sizes.positions
+        self.channel = self.window = self.row = 0
+        self.shift = sizes.columns - 1
+        self.rows_present = np.ones(sizes.rows, np.bool_)
+        self.columns_present = np.ones(self.patches.shape[2], np.bool_)
+        self.slot = self.part = 0
+        self.staged: dict[int, int] = {}
+        self.refused = self.unverified = False
+        self.hits = self.misses = self.pulses = self.failed = 0
+
+    def weights(self, slot: int) -> NDArray[np.int64]:
+        """A kernel as it is read: +1 where device a alone has low resistance."""
+        low = self.low[slot]
+        return np.where(low[..., 0] & ~low[..., 1], 1, -1)
+
+    def windows(self, channel: int, position: int) -> NDArray[np.int64]:
+        """What a kernel is compared with: -1, +1, or 0 outside the image."""
+        part = np.s_[position : position + self.sizes.columns]
+        pixels = np.where(self.patches[channel][:, part], 1, -1)
+        return pixels * self.rows_present[:, None] * self.columns_present[part]
+
+    def execute(self, function_id: int, a: int, b: int) -> int:
+        """Do a command; the answer. ``a`` and ``b`` are unsigned 32 bits."""
+        actions = (
+            self._dot, self._write_row, self._sign, self._sum,
+            self._add, self._set, self._get, self._look,
+        )  # fmt: skip
+        answer = actions[function_id](a, b) if function_id < len(actions) else None
+        if answer is None:
+            self.refused = True
+            return 0
+        return answer % 2**WORD
+
+    def _dot(self, word: int, _: int) -> int:
+        sizes = self.sizes
+        for _ in range(sizes.numbers):
+            word, number = divmod(word, 2**sizes.number_bits)
+            if self.channel == sizes.windows:
+                self.refused |= number != sizes.none
+                continue
+            if number < sizes.codes:
+                self.hits += 1
+                self._compare(number)
+            elif number != sizes.none:
+                self.misses += 1
+            self.channel += 1
+        return 0
+
+    def _compare(self, number: int) -> None:
+        slot, invert = divmod(number, 2) if self.sizes.complement else (number, 0)
+        weights = self.weights(slot) * (-1 if invert else 1)
+        for position in range(self.sizes.positions):
+            self._put(position, int((weights * self.windows(self.channel, position)).sum()))
+
+    def _put(self, position: int, value: int) -> None:
+        half = 2 ** (self.sizes.accumulator_bits - 1)
+        self.sums[position] = (self.sums[position] + value + half) % (2 * half) - half
+
+    def _restart(self) -> None:
+        self.sums = [0] * self.sizes.positions
+        self.channel = 0
+
+    def _write_row(self, word: int, _: int) -> int | None:
+        if self.window == self.sizes.windows:
+            return None
+        first = self.shift - (self.sizes.columns - 1)
+        pixels = [
+            bool(word >> pixel & 1) if 0 <= pixel < WORD else False
+            for pixel in range(first, first + self.patches.shape[2])
+        ]
+        self.patches[self.window, self.row] = pixels
+        self.row += 1
+        if self.row == self.sizes.rows:
+            self.row, self.window = 0, self.window + 1
+        return 0
+
+    def _sign(self, theta: int, flip: int) -> int:
+        bits = [(total >= _signed(theta)) != bool(flip & 1) for total in self.sums]
+        self._restart()
+        return _packed(bits)
+
+    def _sum(self, position: int, clear: int) -> int | None:
+        if position >= self.sizes.positions:
+            return None
+        total = self.sums[position]
+        if clear & 1:
+            self._restart()
+        return total
+
+    def _add(self, value: int, position: int) -> int | None:
+        if position >= self.sizes.positions:
+            return None
+        self._put(position, _signed(value))
+        return 0
+
+    def _look(self, channel: int, where: int) -> int | None:
+        part, position = divmod(where, 256)
+        sizes = self.sizes
+        parts = -(-sizes.width // WORD)
+        if channel >= sizes.windows or position >= sizes.positions or part >= parts:
+            return None
+        window = self.patches[channel][:, position : position + sizes.columns]
+        return _packed(window.ravel()) >> part * WORD
+
+    def _set(self, value: int, register: int) -> int | None:
+        sizes = self.sizes
+        limits = {
+            CHANNEL: sizes.windows,
+            WINDOW_AT: sizes.windows,
+            SHIFT: WORD + sizes.columns - 1,
+            SLOT: sizes.slots,
+            PROGRAM: 256,
+        }
+        if register > CLEAR or value >= limits.get(register, 2**WORD):
+            return None
+        if register == CHANNEL:
+            self._restart()
+            self.channel = value
+        elif register == WINDOW_AT:
+            self.window, self.row = value, 0
+        elif register == SHIFT:
+            self.shift = value
+        elif register == ROWS:
+            self.rows_present = _unpacked(value, len(self.rows_present))
+        elif register == COLUMNS:
+            self.columns_present = _unpacked(value, len(self.columns_present))
+        elif register == SLOT:
+            self.slot, self.part = value, 0
+        elif register == KERNEL:
+            self.staged[self.part] = value
+            self.part = (self.part + 1) % -(-sizes.width // WORD)
+        elif register == PROGRAM:
+            self._program(pulses=value > 0)
+        else:
+            self.refused = self.unverified = False
+            self.hits = self.misses = self.pulses = 0
+        return 0
+
+    def _program(self, *, pulses: bool) -> None:
+        """One pulse is enough for a device."""
+        sizes = self.sizes
+        kernel = sum(word << WORD * part for part, word in self.staged.items())
+        a = _unpacked(kernel, sizes.width).reshape(sizes.rows, sizes.columns)
+        wrong = self.low[self.slot] != np.stack([a, ~a], -1)
+        self.failed = 0
+        if pulses:
+            self.pulses += int(wrong.sum())
+            self.low[self.slot] ^= wrong
+        else:
+            self.failed = int(wrong.sum())
+            self.unverified |= self.failed > 0
+
+    def _get(self, _: int, register: int) -> int | None:
+        sizes = self.sizes
+        if register > SIZE:
+            return None
+        return (
+            self.refused + 2 * self.unverified,
+            self.hits,
+            self.misses,
+            self.pulses,
+            self.failed,
+            sizes.rows + (sizes.columns << 8) + (sizes.positions << 16) + (sizes.numbers << 24),
+            sizes.slots + (sizes.windows << 16),
+        )[register]
+
+
+def _signed(word: int) -> int:
+    return word - 2**WORD if word >> WORD - 1 else word
+
+
+def _packed(bits: Any) -> int:
+    return sum(int(bit) << k for k, bit in enumerate(bits))
+
+
+def _unpacked(word: int, count: int) -> Bits:
+    return np.array([word >> k & 1 for k in range(count)], np.bool_)
