@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from binohm.sim.kernel_cells import Cells, ExactCells
+
 __all__ = ["ADD", "DOT", "GET", "ROW", "SET", "SIGN", "SUM", "WINDOW", "Sizes", "Unit"]
 
 Bits = NDArray[np.bool_]
@@ -41,14 +43,14 @@ class Sizes:
     def number_bits(self) -> int:
         """Bits of a number: there is a number for every code, for a miss and for none."""
         bits = 1
-        while 2**bits < self.codes + 2:
+        while 1 << bits < self.codes + 2:
             bits += 1
         return bits
 
     @property
     def none(self) -> int:
         """The number that asks for nothing."""
-        return 2**self.number_bits - 1
+        return (1 << self.number_bits) - 1
 
     @property
     def numbers(self) -> int:
@@ -72,16 +74,17 @@ class Unit:
     ----------
     sizes : Sizes
 
+    cells : Cells, optional
+        Of the macro; exact ones, all as made, if not given.
+
     Attributes
     ----------
-    low : bool array, shape (slots, rows, columns, 2)
-        Whether devices a and b of a kernel's cells have low resistance.
     patches : bool array, shape (windows, rows, columns + positions - 1)
     """
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, cells: Cells | None = None) -> None:
         self.sizes = sizes
-        self.low = np.zeros((sizes.slots, sizes.rows, sizes.columns, 2), np.bool_)
+        self.cells = cells or ExactCells(sizes.slots, sizes.width)
         self.patches = np.zeros(
             (sizes.windows, sizes.rows, sizes.columns + sizes.positions - 1), np.bool_
         )
@@ -89,6 +92,7 @@ class Unit:
 
     def reset(self) -> None:
         """Cells and patches outlive a reset, nothing else does."""
+        self.cells.reset()
         sizes = self.sizes
         self.sums = [0] * sizes.positions
         self.channel = self.window = self.row = 0
@@ -99,11 +103,6 @@ class Unit:
         self.staged: dict[int, int] = {}
         self.refused = self.unverified = False
         self.hits = self.misses = self.pulses = self.failed = 0
-
-    def weights(self, slot: int) -> NDArray[np.int64]:
-        """A kernel as it is read: +1 where device a alone has low resistance."""
-        low = self.low[slot]
-        return np.where(low[..., 0] & ~low[..., 1], 1, -1)
 
     def windows(self, channel: int, position: int) -> NDArray[np.int64]:
         """What a kernel is compared with: -1, +1, or 0 outside the image."""
@@ -121,12 +120,12 @@ class Unit:
         if answer is None:
             self.refused = True
             return 0
-        return answer % 2**WORD
+        return answer & (1 << WORD) - 1
 
     def _dot(self, word: int, _: int) -> int:
         sizes = self.sizes
         for _ in range(sizes.numbers):
-            word, number = divmod(word, 2**sizes.number_bits)
+            word, number = divmod(word, 1 << sizes.number_bits)
             if self.channel == sizes.windows:
                 self.refused |= number != sizes.none
                 continue
@@ -140,12 +139,13 @@ class Unit:
 
     def _compare(self, number: int) -> None:
         slot, invert = divmod(number, 2) if self.sizes.complement else (number, 0)
-        weights = self.weights(slot) * (-1 if invert else 1)
         for position in range(self.sizes.positions):
-            self._put(position, int((weights * self.windows(self.channel, position)).sum()))
+            weights = self.cells.read(slot) * (-1 if invert else 1)
+            inputs = self.windows(self.channel, position).ravel()
+            self._put(position, int((weights * inputs).sum()))
 
     def _put(self, position: int, value: int) -> None:
-        half = 2 ** (self.sizes.accumulator_bits - 1)
+        half = 1 << self.sizes.accumulator_bits - 1
         self.sums[position] = (self.sums[position] + value + half) % (2 * half) - half
 
     def _restart(self) -> None:
@@ -203,7 +203,7 @@ class Unit:
             SLOT: sizes.slots,
             PROGRAM: 256,
         }
-        if register > CLEAR or value >= limits.get(register, 2**WORD):
+        if register > CLEAR or value >= limits.get(register, 1 << WORD):
             return None
         if register == CHANNEL:
             self._restart()
@@ -222,25 +222,18 @@ class Unit:
             self.staged[self.part] = value
             self.part = (self.part + 1) % -(-sizes.width // WORD)
         elif register == PROGRAM:
-            self._program(pulses=value > 0)
+            self._program(value)
         else:
             self.refused = self.unverified = False
             self.hits = self.misses = self.pulses = 0
         return 0
 
-    def _program(self, *, pulses: bool) -> None:
-        """One pulse is enough for a device."""
-        sizes = self.sizes
+    def _program(self, limit: int) -> None:
         kernel = sum(word << WORD * part for part, word in self.staged.items())
-        a = _unpacked(kernel, sizes.width).reshape(sizes.rows, sizes.columns)
-        wrong = self.low[self.slot] != np.stack([a, ~a], -1)
-        self.failed = 0
-        if pulses:
-            self.pulses += int(wrong.sum())
-            self.low[self.slot] ^= wrong
-        else:
-            self.failed = int(wrong.sum())
-            self.unverified |= self.failed > 0
+        bits = _unpacked(kernel, self.sizes.width)
+        pulses, self.failed = self.cells.program(self.slot, bits, limit)
+        self.pulses += pulses
+        self.unverified |= self.failed > 0
 
     def _get(self, _: int, register: int) -> int | None:
         sizes = self.sizes
@@ -258,7 +251,7 @@ class Unit:
 
 
 def _signed(word: int) -> int:
-    return word - 2**WORD if word >> WORD - 1 else word
+    return word - (1 << WORD) if word >> WORD - 1 else word
 
 
 def _packed(bits: Any) -> int:

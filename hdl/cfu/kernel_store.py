@@ -13,6 +13,9 @@ from binohm.hdl.cfu.sums import Sums
 
 __all__ = ["KernelStore"]
 
+LIMIT_BITS = 11
+"""That hold the largest limit of an operand."""
+
 
 class KernelStore(wiring.Component):
     """Serve the instructions of docs/soc.md, each with one answer.
@@ -66,8 +69,8 @@ class KernelStore(wiring.Component):
         refused, accepted, idle, free = (
             Signal(name=n) for n in ("refused", "accepted", "idle", "free")
         )
-        at_once = refused | (p.function_id == Function.GET.value)
-        dot = ~refused & (p.function_id == Function.DOT.value)
+        at_once = refused | (p.function_id[:3] == Function.GET.value)
+        dot = ~refused & (p.function_id[:3] == Function.DOT.value)
         m.d.comb += [
             idle.eq(~lookup.busy & ~sums.busy & ~programming),
             free.eq(~self.answers.valid | self.answers.ready),
@@ -78,12 +81,12 @@ class KernelStore(wiring.Component):
         ]
         does = {function: Signal(name=f"does_{function.name.lower()}") for function in Function}
         m.d.comb += [
-            does[function].eq(accepted & ~refused & (p.function_id == function.value))
+            does[function].eq(accepted & ~refused & (p.function_id[:3] == function.value))
             for function in Function
         ]
         sets = {register: Signal(name=f"sets_{register.name.lower()}") for register in Set}
         m.d.comb += [
-            sets[register].eq(does[Function.SET] & (p.inputs_1 == register.value))
+            sets[register].eq(does[Function.SET] & (p.inputs_1[:4] == register.value))
             for register in Set
         ]
         m.d.comb += refused.eq(self._refused(patches))
@@ -107,19 +110,19 @@ class KernelStore(wiring.Component):
         }
         wrong = {
             Function.ROW: patches.full,
-            Function.SUM: p.inputs_0 >= spec.positions,
-            Function.ADD: p.inputs_1 >= spec.positions,
-            Function.WINDOW: (p.inputs_0 >= spec.windows)
+            Function.SUM: _exceeds(p.inputs_0, spec.positions),
+            Function.ADD: _exceeds(p.inputs_1, spec.positions),
+            Function.WINDOW: _exceeds(p.inputs_0, spec.windows)
             | (p.inputs_1[:8] >= spec.positions)
-            | (p.inputs_1[8:] >= spec.parts),
-            Function.SET: (p.inputs_1 >= len(Set))
+            | _exceeds(p.inputs_1[8:], spec.parts),
+            Function.SET: _exceeds(p.inputs_1, len(Set))
             | Cat(
-                (p.inputs_1 == register.value) & (p.inputs_0 >= limit)
+                (p.inputs_1[:4] == register.value) & _exceeds(p.inputs_0, limit)
                 for register, limit in limits.items()
             ).any(),
-            Function.GET: p.inputs_1 >= len(Get),
+            Function.GET: _exceeds(p.inputs_1, len(Get)),
         }
-        bad = [(p.function_id == function.value) & value for function, value in wrong.items()]
+        bad = [(p.function_id[:3] == function.value) & value for function, value in wrong.items()]
         return (p.function_id[3:] != 0) | Cat(*bad).any()
 
     def _windows(
@@ -176,7 +179,7 @@ class KernelStore(wiring.Component):
             sums.clear.eq(clear),
             sums.add.eq(does[Function.ADD]),
             sums.value.eq(p.inputs_0),
-            sums.position.eq(Mux(p.function_id == Function.SUM.value, p.inputs_0, p.inputs_1)),
+            sums.position.eq(Mux(p.function_id[:3] == Function.SUM.value, p.inputs_0, p.inputs_1)),
         ]
 
     def _program(self, m: Module, writer: Programmer, sets: dict[Set, Signal]) -> None:
@@ -252,7 +255,7 @@ class KernelStore(wiring.Component):
         spec = self.spec
         error, failed = Signal(name="error"), Signal(name="some_failed")
         hits, misses, pulses = (Signal(WORD, name=n) for n in ("hits", "misses", "pulses"))
-        failing = Signal(range(spec.width + 1))
+        failing = Signal(range(2 * spec.width + 1))
         m.d.sync += [hits.eq(hits + lookup.hit), misses.eq(misses + lookup.missed)]
         with m.If(writer.pulsed):
             m.d.sync += pulses.eq(pulses + writer.counted)
@@ -308,3 +311,8 @@ class KernelStore(wiring.Component):
         m.d.comb += self.answers.payload.eq(
             Mux(looked, lookup.window.word_select(part, WORD), kept)
         )
+
+
+def _exceeds(value: Value, limit: int) -> Value:
+    """Whether ``value`` is ``limit`` or more; what is above the largest limit is shared."""
+    return value[LIMIT_BITS:].any() | (value[:LIMIT_BITS] >= limit)
