@@ -11,6 +11,7 @@ import pytest
 
 from binohm.gen.cfu.config import UnitConfig, unit_config
 from binohm.gen.cfu.unit import write_unit
+from binohm.gen.cli.actions import check_macro
 from binohm.gen.errors import ConfigError, OutputError
 from binohm.gen.macros import macro_views
 from binohm.sim.kernel_cells import DeviceCells, draw_map, spread
@@ -112,6 +113,17 @@ def test_what_the_devices_turn_over() -> None:
     assert errors(1.09, 0.01) == 0
     narrow = [errors(1.09, sigma) for sigma in (0.03, 0.06, 0.25)]
     assert 0 < narrow[0] < narrow[1] < narrow[2] < 512 * 9 // 2
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_the_written_view_conforms(tmp_path: Path, simulator: str, loaded: bool) -> None:
+    """To the datasheet that is written beside it; with cells from an image, and from pulses."""
+    write_unit(tmp_path / "unit", unit_config({"name": "t", **SMALL}))
+    macros = tmp_path / "unit" / "macros"
+    figures = check_macro(
+        [macros / "digital.v"], macros / "datasheet.toml", simulator, parameters=loaded
+    )
+    assert figures["ok"], figures
 
 
 @pytest.fixture(scope="module")

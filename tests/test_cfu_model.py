@@ -24,7 +24,7 @@ def test_by_hand() -> None:
     unit.execute(SET, 0b010, cfu.ROWS)
     for row in (0, 0b001101, 0):
         unit.execute(ROW, row, 0)
-    unit.execute(DOT, 4 | 0xF << 4 | 0xF << 8, 0)
+    unit.execute(DOT, 0xFFFFFFF4, 0)
     assert [unit.execute(SUM, p, 0) for p in range(4)] == [1, 1, 1, 0xFFFFFFFF]
 
 
