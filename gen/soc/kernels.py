@@ -87,6 +87,14 @@ class Store:
         """Kernel numbers in a word of 32 bits."""
         return 32 // self.number_bits
 
+    @property
+    def held(self) -> Ints:
+        """Kernels by their number, complements included; shape (numbers,)."""
+        plain = np.array(self.kernels, np.int64)
+        if not self.complement:
+            return plain
+        return np.stack([plain, (1 << self.taps) - 1 - plain], axis=1).ravel()
+
     def find(self, kernels: NDArray[np.integer]) -> Ints:
         """Numbers of kernels, any shape; -1 for one that is not there."""
         table = np.full(1 << self.taps, -1, np.int64)

@@ -4,8 +4,10 @@ The same tables serve the layer with and without the unit. Without it, an image 
 *packed words*: 32 channels of a pixel in a word or, where there are fewer, several pixels; output
 ``o`` is +1 before its flip where at most ``limits`` bits differ. With it, an image is *words of
 pixels*: bit ``x`` of word ``row * channels + channel`` is column ``x``; kernels are numbers of a
-:class:`~binohm.gen.soc.kernels.Store`, and those it lacks stand in a list behind the numbers of
-their output.
+:class:`~binohm.gen.soc.kernels.Store`. A kernel that it lacks has the number of the nearest, and a
+list says in which *places* they differ: ``sum(x * w)`` is that of the nearest and, for each place,
+``2 * x * w`` with the weight ``w`` that is wanted. With M of n places agreeing that is
+``4 * M - 2 * n``; n goes into the threshold, and what lies beyond the border is no place.
 
 Beyond the border an input is 0. In packed words it has the bit 0, as -1 has, so that limits there
 differ: there is a set of them for each way in which a window can cross the border.
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.errors import ModelError
+from binohm.gen.errors import ConfigError, ModelError
 from binohm.gen.network import Conv, Ints
 from binohm.gen.soc.kernels import TAPS, Store, kernels_of
 
@@ -25,6 +27,11 @@ __all__ = ["Tables", "check", "pixels_of", "rows_of", "tables"]
 
 WORD = 32
 PER_LINE = 8
+POSITIONS = (1, 2, 4, 8)
+
+MOST = 255
+"""Most places in which the kernels of an output may differ from those of the unit."""
+
 PULSES = 200
 """Most pulses for a device, where the program writes the store."""
 
@@ -39,6 +46,10 @@ class Tables:
         ``tables.h``.
     hits, misses : int
         Kernels of the layer that the store holds, and those that it does not; 0 without a store.
+    places : int
+        Weights in which those that it does not hold differ from the nearest.
+    tiles : int
+        Into which outputs are cut for the unit.
     shared : bool
         Whether there are equal kernels that are compared once.
     """
@@ -46,6 +57,8 @@ class Tables:
     text: str
     hits: int
     misses: int
+    places: int
+    tiles: int
     shared: bool
 
 
@@ -87,7 +100,7 @@ def tables(
     store : Store, optional
         What the unit holds; without it the firmware has no way to use the unit.
     positions : int
-        Windows beside one another in the unit, 1 to 8.
+        Windows beside one another in the unit: 1, 2, 4 or 8.
     cache : int, optional
         Bytes of a data cache, three quarters of which lists of numbers may take; without one,
         outputs need not come in tiles.
@@ -98,27 +111,28 @@ def tables(
         See :func:`check`.
     """
     check(layer)
+    if store is not None and positions not in POSITIONS:
+        raise ConfigError(f"positions = {positions}: must be one of {POSITIONS}")
     if image.shape != layer.image:
         raise ValueError(f"the image must have shape {layer.image}, not {image.shape}")
     bits = image > 0
     names, arrays = _software(layer, bits)
-    hits = misses = 0
+    hits = misses = places = tiles = 0
     if store is not None:
         more, lists = _unit(layer, bits, store, positions, cache)
         names |= more
         arrays |= lists
         hits = int((store.find(kernels_of(layer)) >= 0).sum())
         misses = layer.outputs * layer.image[2] - hits
+        places = sum(sum(map(len, columns)) for columns in _nearest(layer, store)[1])
+        tiles = -(-layer.outputs // names["TILE"])
     lines = ["/* Made by binohm from a layer and an image. */", "#ifndef TABLES_H"]
     lines += ["#define TABLES_H", "", "#include <stdint.h>", ""]
     lines += [f"#define {name} {value}" for name, value in names.items()]
-    if names.get("MISSES"):
-        ones = ", ".join(str(value.bit_count()) for value in range(1 << names["TAPS"]))
-        lines.append(f"#define ONES {{{ones}}}")
     for name, values in arrays.items():
         lines += ["", *_array(name, values)]
     lines += ["", "#endif", ""]
-    return Tables("\n".join(lines), hits, misses, bool(names["SHARED"]))
+    return Tables("\n".join(lines), hits, misses, places, tiles, bool(names["SHARED"]))
 
 
 def pixels_of(words: NDArray[np.uint32], layer: Conv) -> NDArray[np.int8]:
@@ -189,66 +203,152 @@ def _unit(
             f"layer {layer.name}: its kernels are {layer.kernel}, but those of the store "
             f"{store.shape}"
         )
-    found = store.find(kernels_of(layer))
-    missing = bool((found < 0).any())
-    columns = layer.windows[1]
-    groups = -(-columns // positions)
-    present = _present(layer, 1, positions * groups)
-    taps = _taps_present(layer, positions * groups)
-    everything = (1 << columns) - 1
+    everything = (1 << layer.windows[1]) - 1
+    groups = -(-layer.windows[1] // positions)
+    numbers, places = _nearest(layer, store)
+    differing = np.array([sum(map(len, columns)) for columns in places])
     words = -(-layer.image[2] // store.a_word)
-    lists = [list(part) for part in _lists(layer, found, store, positions)]
-    starts = np.cumsum([0, *map(len, lists)])
-    tile = _tile(starts, cache)
+    tile = _tile(layer.outputs, 4 * words + (32 if differing.any() else 0), cache)
+    edge = (1 << 15) - 1 - 2 * MOST
+    thetas = layer.theta[0].clip(-edge, edge) + 2 * differing
     names = {
-        "NUMBERS": store.a_word, "NUMBER_WORDS": words, "MISSES": int(missing),
+        "NUMBERS": store.a_word, "NUMBER_WORDS": words, "MISSES": int(differing.any()),
         "POSITIONS": positions, "COLUMN_GROUPS": groups, "COLUMN_MASK": everything,
         "TILE": tile, "SLOTS": len(store.kernels), "STORE_PARTS": 1, "PULSES": PULSES,
     }  # fmt: skip
     arrays: Arrays = {
         "rows": _words(bits.transpose(0, 2, 1).reshape(-1, layer.image[1])).ravel(),
-        "numbers": np.array([word for part in lists for word in part], np.uint32),
-        "tile_start": starts[:-1:tile].astype(np.uint32),
-        "thetas": layer.theta[0].clip(-(1 << 15), (1 << 15) - 1).astype(np.int16),
+        "numbers": _numbers(numbers, store).ravel(),
+        "thetas": thetas.astype(np.int16),
         "flip_rows": np.where(layer.flip[0], everything, 0).astype(np.uint32),
-        "column_masks": _column_masks(layer, present, positions),
+        "column_masks": _column_masks(layer, groups * positions, positions),
         "store": np.array(store.kernels, np.uint32),
     }
-    if missing:
-        arrays["tap_masks"] = taps
+    if differing.any():
+        more, lists = _places(layer, places, tile, positions)
+        names |= more
+        arrays |= lists
     return names, arrays
 
 
-def _tile(starts: Ints, cache: int | None) -> int:
-    """Outputs of a tile: the most whose lists fit, in a half, a quarter ... of all of them."""
-    outputs = len(starts) - 1
+def _tile(outputs: int, each: int, cache: int | None) -> int:
+    """Outputs of a tile: the most that fit, each with so many bytes, in halves of all of them."""
     tile = outputs
-    while cache is not None and tile > 1:
-        ends = starts[np.minimum(np.arange(tile, outputs + tile, tile), outputs)]
-        if 4 * int((ends - starts[:-1:tile]).max()) <= 3 * cache // 4:
-            break
+    while cache is not None and tile > 1 and tile * each > 3 * cache // 4:
         tile = -(-tile // 2)
     return tile
 
 
-def _lists(layer: Conv, found: Ints, store: Store, positions: int) -> Iterable[Iterable[int]]:
-    """For each output: how many misses (if the layer has any), its numbers, then the misses.
+Place = tuple[int, int, int]
+"""Channel and row in the kernel, and the weight that is wanted there, 0 or 1."""
 
-    A miss is, in the upper half of a word, where the windows of its channel stand, a word each, and
-    its kernel in the lower.
+
+def _nearest(layer: Conv, store: Store) -> tuple[Ints, list[list[list[Place]]]]:
+    """Numbers of the nearest kernels, and where they differ, by output and column of the kernel.
+
+    Of several that are as near, that with the lowest number.
     """
-    missing = bool((found < 0).any())
+    if not store.kernels:
+        raise ConfigError("a store must hold a kernel: give a network that has some")
+    kernels = kernels_of(layer)
+    held = store.held
+    every, index = np.unique(kernels, return_inverse=True)
+    apart = np.bitwise_count(every[:, None] ^ held)
+    numbers = apart.argmin(axis=1)[index.reshape(kernels.shape)]
+    differ = held[numbers] ^ kernels
+    height, width = layer.kernel
+    places: list[list[list[Place]]] = []
+    for output in range(layer.outputs):
+        columns: list[list[Place]] = [[] for _ in range(width)]
+        for channel in np.flatnonzero(differ[output]).tolist():
+            for tap in range(height * width):
+                if differ[output, channel] >> tap & 1:
+                    row, column = divmod(tap, width)
+                    wanted = int(kernels[output, channel]) >> tap & 1
+                    columns[column].append((channel, row, wanted))
+        places.append(columns)
+    return numbers, places
+
+
+def _numbers(numbers: Ints, store: Store) -> NDArray[np.uint32]:
+    """Words of kernel numbers, shape (outputs, words); what is left of the last is none."""
+    words = -(-numbers.shape[1] // store.a_word)
+    filled = np.full((len(numbers), words * store.a_word), (1 << store.number_bits) - 1, np.int64)
+    filled[:, : numbers.shape[1]] = numbers
     shifts = store.number_bits * np.arange(store.a_word)
-    none = (1 << store.number_bits) - 1
-    for numbers, mine in zip(found, kernels_of(layer), strict=True):
-        lacks = np.flatnonzero(numbers < 0)
-        filled = np.full(-(-len(numbers) // store.a_word) * store.a_word, none)
-        filled[: len(numbers)] = np.where(numbers < 0, store.codes, numbers)
-        yield [
-            *([len(lacks)] if missing else []),
-            *(filled.reshape(-1, store.a_word) << shifts).sum(axis=1).tolist(),
-            *(4 * positions * c << 16 | int(mine[c]) for c in lacks.tolist()),
-        ]
+    fields = filled.reshape(len(numbers), words, -1) << shifts
+    return np.asarray(fields.sum(axis=2), np.uint32)
+
+
+def _places(
+    layer: Conv, places: list[list[list[Place]]], tile: int, positions: int
+) -> tuple[Names, Arrays]:
+    """Lists of places, and how many fewer of them a window at the border has.
+
+    A place is where, in bytes from the first row of a window, the word stands that has its pixels,
+    or their complements where -1 is wanted; see ``unit.c``.
+    """
+    channels = layer.image[2]
+    block = 2 * channels + 1
+    lists: list[list[int]] = []
+    for columns in places:
+        mine: list[int] = []
+        for column in columns:
+            at = [4 * (r * block + (0 if wanted else channels) + c) for c, r, wanted in column]
+            at += [4 * 2 * channels] * (len(at) % 2)  # a word that is 0
+            mine += [len(at), *at]
+        lists.append(mine)
+    most = max(sum(map(len, columns)) for columns in places)
+    if most > MOST:
+        raise ModelError(
+            f"layer {layer.name}: kernels of an output differ from those of the unit in {most} "
+            f"places: must be at most {MOST}; give the unit more slots"
+        )
+    starts = np.cumsum([0, *map(len, lists)])
+    kinds, fewer = _fewer(layer, places, positions)
+    names = {"PLANES": most.bit_length(), "IMAGE_MASK": (1 << layer.image[1]) - 1}
+    return names, {
+        "places": np.array([at for mine in lists for at in mine], np.uint16),
+        "place_start": starts[:-1:tile].astype(np.uint32),
+        "fewer_at": kinds,
+        "fewer_places": fewer,
+    }
+
+
+def _fewer(
+    layer: Conv, places: list[list[list[Place]]], positions: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Kinds of groups at the border, and what each has fewer of.
+
+    The kind, from 1, of (row class, group), 0 where all places are there; and of (kind, output,
+    position) how many are beyond the border.
+    """
+    counts = np.zeros((layer.outputs, *layer.kernel), np.int64)
+    for output, columns in enumerate(places):
+        for column, mine in enumerate(columns):
+            for _, row, _ in mine:
+                counts[output, row, column] += 1
+    _, rows = _classes(layer, 0)
+    groups = -(-layer.windows[1] // positions)
+    columns_in = _present(layer, 1, groups * positions)
+    columns_in[layer.windows[1] :] = True  # no windows
+    found: dict[bytes, int] = {}
+    kinds_of: list[NDArray[np.uint8]] = []
+    kinds = []
+    for row in rows:
+        for group in range(groups):
+            part = columns_in[group * positions : (group + 1) * positions]
+            beyond = ~(row[:, None] & part[:, None, :])
+            fewer = (counts[:, None] * beyond).sum(axis=(-2, -1)).astype(np.uint8)
+            if not fewer.any():
+                kinds.append(0)
+                continue
+            if fewer.tobytes() not in found:
+                kinds_of.append(fewer)
+                found[fewer.tobytes()] = len(kinds_of)
+            kinds.append(found[fewer.tobytes()])
+    flat = np.concatenate(kinds_of).ravel() if kinds_of else np.zeros(1, np.uint8)
+    return np.array(kinds, np.uint8), flat
 
 
 def _present(layer: Conv, axis: int, count: int) -> NDArray[np.bool_]:
@@ -279,19 +379,10 @@ def _limits(layer: Conv) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Ints]:
     return row_class, column_class, limits.clip(-1, layer.inputs)
 
 
-def _taps_present(layer: Conv, count: int) -> NDArray[np.uint16]:
-    """Masks of a kernel's elements inside, by class of row and by column."""
-    _, rows = _classes(layer, 0)
-    columns = _present(layer, 1, count)
-    inside = rows[:, None, :, None] & columns[None, :, None, :]
-    flat = inside.reshape(-1, layer.kernel[0] * layer.kernel[1])
-    return (flat @ (1 << np.arange(flat.shape[1]))).astype(np.uint16)
-
-
-def _column_masks(layer: Conv, present: NDArray[np.bool_], positions: int) -> NDArray[np.uint32]:
+def _column_masks(layer: Conv, count: int, positions: int) -> NDArray[np.uint32]:
     """For each group of positions, which columns of a patch are inside."""
     width = layer.kernel[1] + positions - 1
-    starts = np.arange(0, len(present), positions) - layer.padding[1]
+    starts = np.arange(0, count, positions) - layer.padding[1]
     at = starts[:, None] + np.arange(width)
     return _words((at >= 0) & (at < layer.image[1])).ravel()
 

@@ -56,78 +56,103 @@ static void look(unsigned row, unsigned first) {
 }
 
 #if MISSES
-/* Ones in every number of TAPS bits, so placed that an address is exclusive-ored as its number is. */
-static const uint8_t ones[1 << TAPS] __attribute__((aligned(1 << TAPS))) = ONES;
+/* A kernel that the unit lacks has the number of the nearest that it holds, and a list says where the
+ * two differ: a place of the window, in which the pixel and the wanted weight agree or not. A list is
+ * walked once for all columns of a row: a word has a bit for each of its windows, and words are added
+ * up by carry-save adders.
+ *
+ * In a block stand all channels of a row, then what is not there, then a word that is 0. Beyond the
+ * border neither is there. */
+#define BLOCK (2 * CHANNELS + 1)
+static uint32_t blocks[(IMAGE_ROWS + 2 * PADDING_ROWS) * BLOCK];
 
-/* Where in `ones` each window stands, for the kernels that the unit does not hold. */
-static uintptr_t windows[CHANNELS][POSITIONS];
-
-#define EVERY ((1u << TAPS) - 1)
-
-static void keep_windows(void) {
-    for (unsigned c = 0; c < CHANNELS; ++c) {
-#pragma GCC unroll 8
-        for (unsigned p = 0; p < POSITIONS; ++p) {
-            windows[c][p] = (uintptr_t)ones + unit_window(c, p);
+static void make_blocks(void) {
+    const uint32_t *from = rows;
+    uint32_t *to = blocks + PADDING_ROWS * BLOCK;
+    for (unsigned row = 0; row < IMAGE_ROWS; ++row, to += BLOCK) {
+        for (unsigned c = 0; c < CHANNELS; ++c) {
+            const uint32_t word = *from++;
+            to[c] = word;
+            to[CHANNELS + c] = ~word & IMAGE_MASK;
         }
     }
 }
 
-/* Mismatches of one kernel with the windows of its channel; pixels beyond the border have none. */
-INLINE void miss(uint32_t entry, uint32_t *found, const uintptr_t *present, int border) {
-    const uintptr_t *window = (const uintptr_t *)((const char *)windows + (entry >> 16));
-    const uint32_t kernel = entry & EVERY;
-    __asm__("" : "+r"(window)); /* one address and offsets, not an address for each position */
-#pragma GCC unroll 8
-    for (unsigned p = 0; p < POSITIONS; ++p) {
-        uintptr_t differ = window[p] ^ kernel;
-        if (border) differ &= present[p];
-        found[p] += *(const uint8_t *)differ;
-    }
-}
-#endif
+/* Places that agree: a byte for each window; that of window x is 4 * (x % 8) + x / 8. */
+static uint32_t agreeing[TILE][8];
 
-/* Numbers of one output, and what the store does not hold; `list` is taken on. */
-INLINE const uint32_t *output(const uint32_t *list, const uintptr_t *present, int border) {
-#if MISSES
-    unsigned misses = *list++;
-    if (misses) {
-        uint32_t found[POSITIONS] = {0};
-        const unsigned count = misses;
-        const uint32_t *entry = list + NUMBER_WORDS;
-        const uint32_t *end = list + NUMBER_WORDS;
-        for (; list != end; ++list) { /* the unit compares while the processor does */
-            unit_dot(*list);
-            if (misses) {
-                miss(*entry++, found, present, border);
-                --misses;
+/* The word in which bit x is what window x sees in column `column` of its kernel. */
+INLINE uint32_t seen(const uint32_t *block, uint32_t offset, int column) {
+    const uint32_t word = *(const uint32_t *)((const char *)block + offset);
+    const int shift = column - PADDING_COLUMNS;
+    return shift < 0 ? word << -shift : word >> shift;
+}
+
+/* Walk the list of one output, which has an even number of places for every column of the kernel. */
+INLINE const uint16_t *agree(const uint32_t *block, const uint16_t *list, uint32_t *bytes) {
+    uint32_t plane[PLANES] = {0};
+#pragma GCC unroll 32
+    for (int column = 0; column < KERNEL_COLUMNS; ++column) {
+        const uint16_t *end = list + 1 + *list;
+        for (++list; list != end; list += 2) {
+            const uint32_t a = seen(block, list[0], column), b = seen(block, list[1], column);
+            const uint32_t other = plane[0] ^ a;
+            uint32_t carry = (plane[0] & a) | (other & b);
+            plane[0] = other ^ b;
+#pragma GCC unroll 8
+            for (int k = 1; k < PLANES; ++k) {
+                const uint32_t next = plane[k] & carry;
+                plane[k] ^= carry;
+                carry = next;
             }
         }
-        for (; misses; --misses) miss(*entry++, found, present, border);
-#pragma GCC unroll 8
-        for (unsigned p = 0; p < POSITIONS; ++p) {
-            const uint32_t taps = border ? ones[present[p] & EVERY] : TAPS;
-            unit_add((int32_t)(count * taps) - 2 * (int32_t)found[p], p);
-        }
-        return entry;
     }
-#else
-    (void)present, (void)border;
-#endif
-#pragma GCC unroll 128
-    for (unsigned k = 0; k < NUMBER_WORDS; ++k) unit_dot(list[k]);
-    return list + NUMBER_WORDS;
+#pragma GCC unroll 8
+    for (int x = 0; x < (RESULT_COLUMNS < 8 ? RESULT_COLUMNS : 8); ++x) {
+        uint32_t word = 0;
+#pragma GCC unroll 8
+        for (int k = PLANES - 1; k >= 0; --k) word = 2 * word + (plane[k] >> x & 0x01010101u);
+        bytes[x] = word;
+    }
+    return list;
 }
 
-INLINE void all_outputs(unsigned tile, uint32_t *result, unsigned first, const uintptr_t *present,
+/* All outputs of a tile, for the windows of a row. */
+static void agree_all(unsigned tile, unsigned row) {
+    const unsigned begin = tile * TILE;
+    const unsigned count = OUTPUTS - begin < TILE ? OUTPUTS - begin : TILE;
+    const uint16_t *list = places + place_start[tile];
+    for (unsigned o = 0; o < count; ++o) list = agree(blocks + row * BLOCK, list, agreeing[o]);
+}
+#endif
+
+INLINE void all_outputs(unsigned tile, uint32_t *result, unsigned first, const uint8_t *fewer,
                         int border) {
     const unsigned begin = tile * TILE;
     const unsigned count = OUTPUTS - begin < TILE ? OUTPUTS - begin : TILE;
-    const uint32_t *list = numbers + tile_start[tile];
+    const uint32_t *list = numbers + begin * NUMBER_WORDS;
     const int16_t *theta = thetas + begin;
+#if MISSES
+    const uint8_t *bytes = (const uint8_t *)agreeing + first % 8 * 4 + first / 8;
+    fewer += begin * POSITIONS;
+#else
+    (void)fewer, (void)border;
+#endif
     result += begin;
     for (uint32_t *end = result + count; result != end; ++result) {
-        list = output(list, present, border);
+#if MISSES
+#pragma GCC unroll 8
+        for (unsigned p = 0; p < POSITIONS; ++p) {
+            uint32_t value = 4 * bytes[4 * p];
+            if (border) value += 2 * fewer[p];
+            unit_add(value, p);
+        }
+        bytes += sizeof agreeing[0];
+        if (border) fewer += POSITIONS;
+#endif
+#pragma GCC unroll 128
+        for (unsigned k = 0; k < NUMBER_WORDS; ++k) unit_dot(list[k]);
+        list += NUMBER_WORDS;
         *result |= unit_sign(*theta++) << first;
     }
 }
@@ -137,25 +162,27 @@ void layer_by_unit(void) {
     unit_set(SET_CLEAR, 0);
     unit_set(SET_CHANNEL, 0);
     for (unsigned k = 0; k < RESULT_ROWS * OUTPUTS; ++k) results[k] = 0;
+#if MISSES
+    make_blocks();
+#endif
     for (unsigned tile = 0; tile * TILE < OUTPUTS; ++tile) {
         for (unsigned row = 0; row < RESULT_ROWS; ++row) {
             uint32_t *result = results + row * OUTPUTS;
+#if MISSES
+            agree_all(tile, row);
+#endif
             for (unsigned first = 0; first < RESULT_COLUMNS; first += POSITIONS) {
                 look(row, first);
-                uintptr_t present[POSITIONS] = {0};
-                int border = 0;
+                const uint8_t *fewer = 0;
 #if MISSES
-                keep_windows();
-                for (unsigned p = 0; p < POSITIONS; ++p) {
-                    const unsigned at = row_class[row] * COLUMN_GROUPS * POSITIONS + first + p;
-                    present[p] = tap_masks[at] | ~EVERY;
-                    border |= tap_masks[at] != EVERY;
-                }
+                const unsigned kind =
+                    fewer_at[row_class[row] * COLUMN_GROUPS + first / POSITIONS];
+                if (kind) fewer = fewer_places + (kind - 1) * POSITIONS * OUTPUTS;
 #endif
-                if (border) {
-                    all_outputs(tile, result, first, present, 1);
+                if (fewer) {
+                    all_outputs(tile, result, first, fewer, 1);
                 } else {
-                    all_outputs(tile, result, first, present, 0);
+                    all_outputs(tile, result, first, fewer, 0);
                 }
             }
         }
