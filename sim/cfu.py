@@ -3,6 +3,7 @@
 See docs/soc.md. Nothing here is shared with the hardware or its generator.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,11 @@ class Sizes:
         return WORD // self.number_bits
 
     @property
+    def kernel_fields(self) -> int:
+        """Fields of a kernel in full."""
+        return -(-self.width // self.number_bits)
+
+    @property
     def width(self) -> int:
         """Bits of a kernel."""
         return self.rows * self.columns
@@ -96,6 +102,7 @@ class Unit:
         sizes = self.sizes
         self.sums = [0] * sizes.positions
         self.channel = self.window = self.row = 0
+        self.spelt: list[int] | None = None  # fields of a kernel in full, so far
         self.shift = sizes.columns - 1
         self.rows_present = np.ones(sizes.rows, np.bool_)
         self.columns_present = np.ones(self.patches.shape[2], np.bool_)
@@ -123,26 +130,39 @@ class Unit:
         return answer & (1 << WORD) - 1
 
     def _dot(self, word: int, _: int) -> int:
-        sizes = self.sizes
-        for _ in range(sizes.numbers):
-            word, number = divmod(word, 1 << sizes.number_bits)
-            if self.channel == sizes.windows:
-                self.refused |= number != sizes.none
-                continue
-            if number < sizes.codes:
-                self.hits += 1
-                self._compare(number)
-            elif number != sizes.none:
-                self.misses += 1
-            self.channel += 1
+        for _ in range(self.sizes.numbers):
+            word, number = divmod(word, 1 << self.sizes.number_bits)
+            self._field(number)
         return 0
 
-    def _compare(self, number: int) -> None:
-        slot, invert = divmod(number, 2) if self.sizes.complement else (number, 0)
+    def _field(self, number: int) -> None:
+        sizes = self.sizes
+        inside = self.channel < sizes.windows
+        if self.spelt is not None:
+            self.spelt.append(number)
+            if len(self.spelt) < sizes.kernel_fields:
+                return
+            kernel = sum(part << sizes.number_bits * k for k, part in enumerate(self.spelt))
+            self.spelt = None
+            if inside:
+                self._multiply(lambda: np.where(_unpacked(kernel, sizes.width), 1, -1))
+        elif number != sizes.none:
+            self.refused |= not inside
+            self.hits += inside and number < sizes.codes
+            self.misses += inside and number >= sizes.codes
+            if number == sizes.codes:
+                self.spelt = []
+                return
+            if inside and number < sizes.codes:
+                slot, invert = divmod(number, 2) if sizes.complement else (number, 0)
+                self._multiply(lambda: self.cells.read(slot) * (-1 if invert else 1))
+        self.channel += inside
+
+    def _multiply(self, kernel: Callable[[], NDArray[np.int64]]) -> None:
+        """With the windows of the channel; a kernel is read for each of them."""
         for position in range(self.sizes.positions):
-            weights = self.cells.read(slot) * (-1 if invert else 1)
             inputs = self.windows(self.channel, position).ravel()
-            self._put(position, int((weights * inputs).sum()))
+            self._put(position, int((kernel() * inputs).sum()))
 
     def _put(self, position: int, value: int) -> None:
         half = 1 << self.sizes.accumulator_bits - 1
@@ -151,6 +171,7 @@ class Unit:
     def _restart(self) -> None:
         self.sums = [0] * self.sizes.positions
         self.channel = 0
+        self.spelt = None
 
     def _write_row(self, word: int, _: int) -> int | None:
         if self.window == self.sizes.windows:

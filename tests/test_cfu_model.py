@@ -1,5 +1,7 @@
 """The model of the function unit: by hand, and a convolution by its instructions."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -75,7 +77,8 @@ def test_a_convolution(padding: int) -> None:
             fill(unit, image, rows, x - padding)
             for o in range(outputs):
                 misses = [c for c in range(channels) if number(kept, kernels[o, c]) is None]
-                words(unit, [number(kept, kernel) for kernel in kernels[o]])
+                full, misses = misses[::2], misses[1::2]
+                words(unit, [*fields(unit.sizes, kept, kernels[o], full)])
                 for c in misses:
                     for p in range(4):
                         seen = unit.execute(WINDOW, c, p)
@@ -121,10 +124,23 @@ def fill(unit: Unit, image: np.ndarray, rows: list[int], first: int) -> None:
             unit.execute(ROW, sum((pixel > 0) << k for k, pixel in enumerate(pixels)), 0)
 
 
-def words(unit: Unit, numbers: list[int | None]) -> None:
-    """10 is a miss; none fills the last word."""
+def fields(sizes: Sizes, kept: np.ndarray, kernels: np.ndarray, full: list[int]) -> Iterator[int]:
+    """Numbers, or what is in full, or a miss that is left to the processor."""
+    for channel, kernel in enumerate(kernels):
+        found = number(kept, kernel)
+        if found is not None:
+            yield found
+        elif channel in full:
+            yield sizes.codes
+            for part in range(sizes.kernel_fields):
+                yield int(kernel) >> part * sizes.number_bits & (1 << sizes.number_bits) - 1
+        else:
+            yield sizes.codes + 1
+
+
+def words(unit: Unit, codes: list[int]) -> None:
+    """None fills the last word."""
     sizes = unit.sizes
-    codes = [sizes.codes if n is None else n for n in numbers]
     codes += [sizes.none] * (-len(codes) % sizes.numbers)
     for start in range(0, len(codes), sizes.numbers):
         part = codes[start : start + sizes.numbers]

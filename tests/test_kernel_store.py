@@ -51,6 +51,7 @@ def test_three_sides_agree_on_sizes() -> None:
             for part in (config, sizes):
                 assert (part.codes, part.number_bits) == (spec.codes, spec.number_bits)
                 assert (part.numbers, part.width) == (spec.numbers, spec.width)
+                assert part.kernel_fields == spec.kernel_fields
 
 
 def test_three_sides_agree_on_numbers() -> None:

@@ -67,6 +67,11 @@ class UnitConfig(BaseModel):
         return WORD // self.number_bits
 
     @property
+    def kernel_fields(self) -> int:
+        """Fields of ``number_bits`` that a kernel in full takes, behind the number ``codes``."""
+        return -(-self.width // self.number_bits)
+
+    @property
     def array(self) -> Array:
         """The macro of the kernels."""
         return Array("pcsa", "2t2r", self.slots, self.width, 0, 0, self.width, 1, 1, 1)

@@ -113,6 +113,8 @@ def header(config: UnitConfig) -> str:
         "number_bits": config.number_bits,
         "numbers": config.numbers,
         "codes": config.codes,
+        "in_full": config.codes,
+        "kernel_fields": config.kernel_fields,
         "none": (1 << config.number_bits) - 1,
         "opcode": OPCODE,
     }

@@ -136,6 +136,11 @@ class UnitSpec:
         return WORD // self.number_bits
 
     @property
+    def kernel_fields(self) -> int:
+        """Fields of ``number_bits`` that a kernel in full takes, behind the number ``codes``."""
+        return -(-self.width // self.number_bits)
+
+    @property
     def accumulator(self) -> Shape:
         """Shape of a sum."""
         return Shape(self.accumulator_bits, signed=True)

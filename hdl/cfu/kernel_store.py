@@ -216,6 +216,7 @@ class KernelStore(wiring.Component):
             Signal(name="array_q_valid"),
             Signal(spec.width, name="array_q"),
         )
+        spelt = Signal()
         m.submodules.array = macro(
             self.socket,
             pins,
@@ -226,7 +227,7 @@ class KernelStore(wiring.Component):
             row=Mux(writes, request.p.row, asked.p.row),
             col_x=Mux(writes, request.p.col_x, asked.p.col_x),
             col_en=Mux(writes, request.p.col_en, asked.p.col_en),
-            req_valid=Mux(writes, request.valid, asked.valid & sums.room),
+            req_valid=Mux(writes, request.valid, asked.valid & ~lookup.spelt & sums.room),
             req_ready=ready,
             q=q,
             q_valid=given,
@@ -234,10 +235,11 @@ class KernelStore(wiring.Component):
         )
         m.d.comb += [
             request.ready.eq(ready & writes),
-            asked.ready.eq(ready & sums.room & ~writes),
+            spelt.eq(asked.valid & lookup.spelt & ~sums.busy),  # after what the macro has to say
+            asked.ready.eq(Mux(lookup.spelt, spelt, ready & sums.room & ~writes)),
             sums.asked.eq(asked.valid & asked.ready),
-            sums.matches.valid.eq(given & ~writes),
-            sums.matches.payload.eq(q),
+            sums.matches.valid.eq((given & ~writes) | spelt),
+            sums.matches.payload.eq(Mux(spelt, lookup.matches, q)),
             writer.response.valid.eq(given & writes),
             writer.response.payload.eq(q),
         ]

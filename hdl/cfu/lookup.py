@@ -29,13 +29,16 @@ class Lookup(wiring.Component):
     """Take words of kernel numbers apart and compare each kernel with the windows of its channel.
 
     The numbers of a word belong to consecutive channels, the lowest bits to the first. A number
-    below ``codes`` is a hit: ``positions`` comparisons leave, position 0 first. All ones is none
-    and anything else a miss: no comparison leaves. Each goes on to the next channel. Beyond the
-    last window whatever is not none is said to be ``beyond``, and no comparison leaves.
+    below ``codes`` is a hit: ``positions`` comparisons leave, position 0 first. ``codes`` itself
+    says that the kernel follows in full, in the next ``kernel_fields`` fields, which may be those
+    of the next word: a miss, for which comparisons leave, too, with ``spelt`` high and the result
+    in ``matches``. All ones is none and anything else a miss without more: no comparison leaves.
+    Each goes on to the next channel. Beyond the last window whatever is not none is said to be
+    ``beyond``, and no comparison leaves.
 
-    Throughput is 1 comparison per cycle, also from word to word; a number that is no hit takes 1
-    cycle. Latency is 2 cycles from a word to its first comparison. One word waits behind the one
-    at work.
+    Throughput is 1 comparison per cycle, also from word to word; a field that brings no comparison
+    takes 1 cycle. Latency is 2 cycles from a word to its first comparison. One word waits behind
+    the one at work.
 
     Parameters
     ----------
@@ -45,8 +48,12 @@ class Lookup(wiring.Component):
     -------
     words : In(stream.Signature(32))
     comparisons : Out(stream.Signature(comparison(spec)))
+    spelt : Out(1)
+        The comparison is with a kernel in full, and not for the macro.
+    matches : Out(width)
+        With ``spelt``: the elements that are there and agree.
     restart : In(1)
-        The next channel is 0, or ``channel`` if ``seek``.
+        The next channel is 0, or ``channel`` if ``seek``. What came of a kernel in full is dropped.
     seek, channel
         With ``restart``.
     look : In(1)
@@ -62,7 +69,7 @@ class Lookup(wiring.Component):
     hit, missed, beyond : Out(1)
         Once for each number.
     busy : Out(1)
-        A word, or a comparison, has not left.
+        A word, or a comparison, has not left. A kernel of which a part came does not count.
     """
 
     def __init__(self, spec: UnitSpec) -> None:
@@ -71,6 +78,8 @@ class Lookup(wiring.Component):
         super().__init__({
             "words": In(stream.Signature(WORD)),
             "comparisons": Out(stream.Signature(comparison(spec))),
+            "spelt": Out(1),
+            "matches": Out(spec.width),
             "restart": In(1),
             "seek": In(1),
             "channel": In(channel),
@@ -98,29 +107,47 @@ class Lookup(wiring.Component):
         remaining = Signal(range(spec.numbers + 1))
         position = Signal(range(max(spec.positions, 2)))
         channel = Signal(range(spec.windows + 1))
+        parts = Signal(range(spec.kernel_fields + 2))  # of a kernel, and 1 while it is compared
         number = left[: spec.number_bits]
-        inside, none, hit, done = (Signal(name=n) for n in ("inside", "none", "is_hit", "done"))
+        names = ("inside", "none", "full", "is_hit", "offered", "taken", "done", "last")
+        inside, none, full, hit, offered, taken, done, last = (Signal(name=n) for n in names)
         m.d.comb += [
             inside.eq(channel < spec.windows),
             none.eq(number.all()),
+            full.eq(number == spec.codes),
             hit.eq((number < spec.codes) & inside),
-            done.eq((remaining != 0) & free & (~hit | (position == spec.positions - 1))),
-            self.hit.eq(done & hit),
-            self.missed.eq(done & inside & ~hit & ~none),
-            self.beyond.eq(done & ~inside & ~none),
+            offered.eq(Mux(parts == 0, (remaining != 0) & hit, (parts == 1) & inside)),
+            last.eq(~offered | (position == spec.positions - 1)),
+            taken.eq((remaining != 0) & (parts != 1) & free & last),
+            done.eq(Mux(parts == 0, taken & ~full, (parts == 1) & free & last)),
+            self.hit.eq(taken & (parts == 0) & hit),
+            self.missed.eq(taken & (parts == 0) & inside & ~hit & ~none),
+            self.beyond.eq(taken & (parts == 0) & ~inside & ~none),
         ]
-        with m.If(done):
-            m.d.sync += [position.eq(0), left.eq(left >> spec.number_bits)]
-            m.d.sync += remaining.eq(remaining - 1)
-            with m.If(inside):
-                m.d.sync += channel.eq(channel + 1)
-        with m.Elif((remaining != 0) & free):
-            m.d.sync += position.eq(position + 1)
+        with m.If(offered & free):
+            m.d.sync += position.eq(Mux(last, 0, position + 1))
+        with m.If(taken):
+            m.d.sync += [left.eq(left >> spec.number_bits), remaining.eq(remaining - 1)]
+        with m.If(done & inside):
+            m.d.sync += channel.eq(channel + 1)
         with m.If(self.restart):
             m.d.sync += channel.eq(Mux(self.seek, self.channel, 0))
 
-        self._queue(m, left, remaining, done)
-        self._compare(m, free, (remaining != 0) & hit, number, position, channel)
+        kernel = Signal(spec.kernel_fields * spec.number_bits)
+        with m.If(self.restart | (done & (parts == 1))):
+            m.d.sync += parts.eq(0)
+        with m.Elif(taken & (parts == 0) & full):
+            m.d.sync += parts.eq(spec.kernel_fields + 1)
+        with m.Elif(taken & (parts != 0)):
+            m.d.sync += [parts.eq(parts - 1), kernel.eq(Cat(kernel, number)[spec.number_bits :])]
+
+        self._queue(m, left, remaining, taken)
+        m.d.comb += self.busy.eq((remaining != 0) | (parts == 1) | self.comparisons.valid)
+        self._compare(m, free, offered, number, position, channel)
+        with m.If(free):
+            m.d.sync += self.spelt.eq(parts == 1)
+        agree = ~(kernel[: spec.width] ^ self.window)
+        m.d.comb += self.matches.eq(agree & self.comparisons.p.col_en)
         return m
 
     def _queue(self, m: Module, left: Signal, remaining: Signal, done: Signal) -> None:
@@ -129,7 +156,6 @@ class Lookup(wiring.Component):
         m.d.comb += [
             empty.eq((remaining == 0) | (done & (remaining == 1))),
             self.words.ready.eq(~waiting | empty),
-            self.busy.eq((remaining != 0) | waiting | self.comparisons.valid),
         ]
         with m.If(empty & (waiting | self.words.valid)):
             m.d.sync += [

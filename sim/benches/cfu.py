@@ -57,7 +57,7 @@ class Traffic:
 
     def __init__(self, unit: Unit) -> None:
         self.sizes = unit.sizes
-        self.quiet = True
+        self.quiet = False
 
     def __iter__(self) -> Iterator[Command]:
         while True:
@@ -79,7 +79,9 @@ class Traffic:
             kind = random.random()
             number = random.randrange(self.sizes.codes)
             if kind < 0.1:
-                number = random.randrange(self.sizes.codes, self.sizes.none)
+                number = random.choice([
+                    self.sizes.codes, random.randrange(self.sizes.codes, self.sizes.none)
+                ])  # fmt: skip
             elif kind < 0.2:
                 number = self.sizes.none
             word = word << self.sizes.number_bits | number
@@ -388,6 +390,27 @@ async def takes_the_cycles_it_claims(dut: Any) -> None:
     work = words * max(sizes.numbers * sizes.positions, step)
     took = bus.accepted[-1] - bus.accepted[first + 1]
     assert took >= work + AFTER if fact("jitter") else took == work + AFTER
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def all_but_questions_wait_for_programming(dut: Any) -> None:
+    """A word of numbers is not even queued; status tells, at once."""
+    bus = await begin(dut)
+    low = Command(SET, 0, cfu.KERNEL)
+    high = Command(SET, 2**32 - 1, cfu.KERNEL)
+    for kernel in (low, high):
+        bus.commands.extend([
+            Command(SET, 0, cfu.SLOT),
+            *[kernel] * 9,
+            Command(SET, 9, cfu.PROGRAM),
+        ])
+    first = len(bus.accepted) + len(bus.commands) - 1
+    bus.commands.extend([Command(GET, 0, cfu.SIZE), Command(DOT, 0)])
+    await bus.done()
+    program, question, dot = bus.accepted[first:]
+    step = 1 if fact("port") == "cfu" else 2
+    assert question == program + step
+    assert dot > program + 12  # every device is verified, given a pulse, and verified again
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
