@@ -8,15 +8,18 @@ CNV, 64 to 64 channels on 30 x 30, with the kernels of the fourth of cifar10-vgg
 random bits.
 
 Every layer runs on both cores without the unit, and with units of 16 to 512 slots whose kernels are
-picked on the layer's own network or, marked ``other``, on the other one. Every result is compared
+picked on the layer's own network or, marked ``other``, on the other one. For kernels that are not
+held the processor makes up or, marked ``in full``, gates of the unit do. Every result is compared
 with golden.
 """
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from results import Figures, Part, measure_parts
+from results import Figures, Part, measure_parts, read
 
 from binohm.gen.cfu.area import core_area, unit_area
 from binohm.gen.cli.processor import Job, choose_layer, input_of, measure
@@ -37,6 +40,9 @@ SLOTS = (16, 32, 64, 128, 256, 512)
 OTHER = (64, 128)
 """Slots for which kernels picked on the other network are tried."""
 
+IN_FULL = (16, 64, 128)
+"""Slots for which the unit's gates are given what it does not hold."""
+
 DIGITS = Recipe(
     (256, 128, 10), (8, 8, 1), ((32, False), (32, True), (64, False), (64, True)),
     epochs=30, batch=50, seed=1,
@@ -53,14 +59,15 @@ DEVICES = (
 DEVICE_SLOTS = 256
 """All kernels are held, so that what devices make of them is a binary network, too."""
 
-KEYS = {
-    "cycles": "cycles",
-    "instructions": "instructions",
-    "data_accesses": "loads and stores",
-    "memory_accesses": "accesses",
-    "energy": "J",
-}
-"""Figures with and without the unit, and their units."""
+KEYS = (
+    "cycles", "instructions", "fetches", "loads", "stores", "data_accesses", "memory_accesses",
+    "energy_j",
+)  # fmt: skip
+"""What is measured with and without the unit."""
+
+SAVED = {
+    "memory_saved": "memory_accesses", "data_saved": "data_accesses", "energy_saved": "energy_j",
+}  # fmt: skip
 
 
 def digits() -> Network:
@@ -130,51 +137,60 @@ def store_of(network: Network, slots: int) -> Store:
     return pick(network, slots, complement=slots < 512)
 
 
-def core(name: str) -> Figures:
-    """Everything on one core."""
+WITHOUT: dict[tuple[str, str], dict[str, Any]] = {}
+"""What was measured without the unit, by core and workload."""
+
+
+def core(name: str, slots: int) -> Figures:
+    """Everything on one core with a unit of so many slots, beside what was measured before."""
     made, facts = workloads()
     costs = load_technology(None)
     table: dict[str, dict[str, Any]] = {}
-
-    def keep(key: str, where: str, value: Any) -> None:
-        table.setdefault(key, {})[where] = value
-
+    variants = [""]
+    variants += [" other"] * (slots in OTHER) + [" in full"] * (slots in IN_FULL)
     for workload, (layer, bits, own, other) in made.items():
-        ways = ("words", "library") if layer.windows[0] < 20 else ("words",)
-        off: dict[str, Any] | None = None
-        for slots in (*SLOTS, *(-slots for slots in OTHER)):
-            where = f"{workload}, {abs(slots)}{' other' if slots < 0 else ''}"
-            job = Job(layer, bits, store_of(own if slots > 0 else other, abs(slots)))
-            todo = ("unit",) if off else (*ways, "unit")
-            found = measure(name, job, costs, todo)
-            if off is None:
-                off = found
-                if "library" in found:
-                    keep("cycles_library", workload, found["library"]["cycles"])
-                    keep("mismatches_library", workload, found["library"]["mismatches"])
-            before, after = off["words"], found["unit"]
-            kernels = found["hits"] + found["misses"]
-            keep("hit_rate", where, round(100 * found["hits"] / kernels, 2))
-            keep("places_an_output", where, round(found["places"] / layer.outputs, 2))
-            for key in KEYS:
-                inner = "energy_j" if key == "energy" else key
-                suffix = "_j" if key == "energy" else ""
-                keep(f"{key}_off{suffix}", where, before[inner])
-                keep(f"{key}_on{suffix}", where, after[inner])
-            for key in ("fetches", "loads", "stores"):
-                keep(f"{key}_off", where, before[key])
-                keep(f"{key}_on", where, after[key])
-            keep("unit_energy_j", where, after["unit_energy_j"])
-            keep("speedup", where, round(before["cycles"] / after["cycles"], 3))
-            for key, inner in (
-                ("memory_saved", "memory_accesses"), ("data_saved", "data_accesses"),
-                ("energy_saved", "energy_j"),
-            ):  # fmt: skip
-                keep(key, where, round(100 * (1 - after[inner] / before[inner]), 1))
-            keep("output_mismatches", where, before["mismatches"] + after["mismatches"])
-            keep("results", where, after["results"])
-            print(f"{name}: {where}: {before['cycles'] / after['cycles']:.2f}", flush=True)
-    return facts | {f"{name}_{key}": (values, _unit(key)) for key, values in table.items()}
+        for variant in variants:
+            where = f"{workload}, {slots}{variant}"
+            store = store_of(other if variant == " other" else own, slots)
+            job = Job(layer, bits, store, in_full=variant == " in full")
+            found = measure(name, job, costs, ("unit",))
+            if (name, workload) not in WITHOUT:
+                ways = ("words", "library") if layer.windows[0] < 20 else ("words",)
+                WITHOUT[name, workload] = measure(name, job, costs, ways)
+            off = WITHOUT[name, workload]
+            if "library" in off:
+                table.setdefault("cycles_library", {})[workload] = off["library"]["cycles"]
+                wrong = table.setdefault("mismatches_library", {})
+                wrong[workload] = off["library"]["mismatches"]
+            figures = _compared(off["words"], found)
+            figures["places_an_output"] = round(found["places"] / layer.outputs, 2)
+            for key, value in figures.items():
+                table.setdefault(key, {})[where] = value
+            print(f"{name}: {where}: {figures['speedup']}", flush=True)
+    before = (read("soc") or {"figures": {}})["figures"]
+    for key, values in table.items():
+        old = before.get(f"{name}_{key}", {"value": {}})["value"]
+        facts[f"{name}_{key}"] = ({**old, **values}, _unit(key))
+    return facts
+
+
+def _compared(off: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Figures with the unit beside those without."""
+    on = found["unit"]
+    figures = {
+        "hit_rate": round(100 * found["hits"] / (found["hits"] + found["misses"]), 2),
+        "speedup": round(off["cycles"] / on["cycles"], 3),
+        "output_mismatches": off["mismatches"] + on["mismatches"],
+        "results": on["results"],
+        "unit_energy_j": on["unit_energy_j"],
+    }
+    for key in KEYS:
+        name, ending = key.removesuffix("_j"), "_j" * key.endswith("_j")
+        figures[f"{name}_off{ending}"] = off[key]
+        figures[f"{name}_on{ending}"] = on[key]
+    for key, of in SAVED.items():
+        figures[key] = round(100 * (1 - on[of] / off[of]), 1)
+    return figures
 
 
 def _unit(key: str) -> str:
@@ -262,9 +278,15 @@ def _misread(layer: Conv, store: Store, stored: list[int]) -> Conv:
     return replace(layer, weights=np.where(bits, 1, -1).astype(np.int8).reshape(layer.outputs, -1))
 
 
+def _core(name: str, slots: int, _: Path) -> Figures:
+    return core(name, slots)
+
+
 PARTS: dict[str, Part] = {
-    "picorv32": lambda _: core("picorv32"),
-    "vexriscv": lambda _: core("vexriscv"),
+    f"{name}-{slots}": partial(_core, name, slots)
+    for slots in SLOTS
+    for name in ("picorv32", "vexriscv")
+} | {
     "area": lambda _: areas(),
     "device": lambda _: devices(),
 }

@@ -30,10 +30,10 @@ def number(value: float) -> str:
 
 
 def points(found: Mapping[str, Any], core: str) -> Iterator[tuple[str, str, str]]:
-    """Workload, slots and key of everything that was measured on a core."""
-    for key in found.get(f"{core}_cycles_on", {}):
-        workload, slots = key.rsplit(", ", 1)
-        yield workload, slots, key
+    """Workload, slots and key of everything that was measured on a core, in their order."""
+    keys = [(*key.rsplit(", ", 1), key) for key in found.get(f"{core}_cycles_on", {})]
+    order = list(dict.fromkeys(workload for workload, _, _ in keys))
+    yield from sorted(keys, key=lambda k: (order.index(k[0]), int(k[1].split()[0]), k[1]))
 
 
 def _column(found: Mapping[str, Any], core: str, name: str, key: str) -> str:

@@ -225,6 +225,36 @@ def test_lists_say_which_kernels_every_output_has(rng: Rng, name: str, slots: in
     assert rows.max() < 1 << layer.image[1]
 
 
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("slots", [2, 20])
+def test_kernels_in_full_stand_among_the_numbers(rng: Rng, name: str, slots: int) -> None:
+    layer = layer_of(rng, *LAYERS[name])
+    store = pick(network_of(layer), slots, shape=layer.kernel)
+    made = tables(layer, bits_of(rng, layer), store, in_full=True)
+    names, arrays = arrays_of(made.text)
+    assert names["MISSES"] == made.places == 0 and "places" not in arrays
+    assert arrays["thetas"] == layer.theta[0].tolist()
+    words = np.array(arrays["numbers"]).reshape(layer.outputs, names["NUMBER_WORDS"]).tolist()
+    bits, whole = store.number_bits, (1 << store.taps) - 1
+    none = (1 << bits) - 1
+    misses = 0
+    for mine, kernels in zip(words, kernels_of(layer).tolist(), strict=True):
+        fields = [word >> bits * k & none for word in mine for k in range(store.a_word)]
+        found = []
+        while fields and fields[0] != none:
+            field = fields.pop(0)
+            if field < store.codes:
+                found.append(store.kernels[field >> 1] ^ (whole * (field & 1)))
+                continue
+            assert field == store.codes
+            count = -(-store.taps // bits)
+            found.append(sum(part << bits * k for k, part in enumerate(fields[:count])))
+            del fields[:count]
+            misses += 1
+        assert found == kernels and set(fields) <= {none}
+    assert misses == made.misses
+
+
 def test_windows_at_the_border_have_fewer_places(rng: Rng) -> None:
     layer = layer_of(rng, (3, 5, 6), (3, 3), (1, 1), 4)
     store = pick(network_of(layer), 1)

@@ -52,6 +52,9 @@ class Job:
         Windows beside one another in the unit.
     windows : int
         Channels that the unit is made for; at least those of the layer.
+    in_full : bool
+        Kernels that the store lacks are compared by gates of the unit; otherwise the processor
+        makes up for them.
     """
 
     layer: Conv
@@ -59,6 +62,7 @@ class Job:
     store: Store
     positions: int = 4
     windows: int = 64
+    in_full: bool = False
 
     @property
     def unit(self) -> UnitConfig:
@@ -126,7 +130,7 @@ def picture(network: Network, data: str | None, number: int) -> NDArray[np.uint8
 
 def tables_of(core: str, job: Job) -> Tables:
     """What the firmware is compiled with."""
-    return tables(job.layer, job.image, job.store, job.positions, CACHES[core])
+    return tables(job.layer, job.image, job.store, job.positions, CACHES[core], in_full=job.in_full)
 
 
 def systems() -> Path:
@@ -209,12 +213,15 @@ def _figures(
     }  # fmt: skip
     if way == "unit":
         groups = layer.windows[0] * -(-layer.windows[1] // job.positions)
-        asked = (made.hits + made.misses) * groups  # in place of a miss the nearest
-        if (run.hits, run.misses) != (asked, 0):
+        # In place of a kernel that is not held the nearest one is asked for, which is.
+        hits = made.hits if job.in_full else made.hits + made.misses
+        misses = made.hits + made.misses - hits
+        if (run.hits, run.misses) != (hits * groups, misses * groups):
             raise ToolError(
-                f"the unit found {run.hits} kernels and missed {run.misses}, not {asked} and 0"
+                f"the unit found {run.hits} kernels and missed {run.misses}, not {hits * groups} "
+                f"and {misses * groups}"
             )
-        compares = asked * job.positions
+        compares = (hits + misses) * groups * job.positions
         rows = made.tiles * groups * layer.image[2] * layer.kernel[0]
         spent = unit_energy(job.store, compares, rows, job.unit, technology)
         facts |= {"compares": compares, "unit_energy_j": spent}

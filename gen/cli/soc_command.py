@@ -55,6 +55,14 @@ def soc(
     write: Annotated[
         bool, typer.Option("--write", help="The program writes the kernels first.")
     ] = False,
+    in_full: Annotated[
+        bool,
+        typer.Option(
+            "--in-full",
+            help="Kernels that the unit lacks go to its gates; otherwise the program makes up for "
+            "them.",
+        ),
+    ] = False,
     header: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the tables of C and run nothing.")
     ] = None,
@@ -76,7 +84,7 @@ def soc(
     other = actions.load_network(picked_on) if picked_on else network
     store = pick(other, slots, shape=chosen.kernel)
     bits = processor.input_of(network, chosen, processor.picture(network, data, image))
-    job = processor.Job(chosen, bits, store, positions)
+    job = processor.Job(chosen, bits, store, positions, in_full=in_full)
     if header is not None:
         with replacing(header, force=True) as path:
             path.write_text(processor.tables_of(core, job).text, encoding="utf-8")

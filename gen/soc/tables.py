@@ -89,6 +89,8 @@ def tables(
     store: Store | None = None,
     positions: int = 4,
     cache: int | None = None,
+    *,
+    in_full: bool = False,
 ) -> Tables:
     """The tables of a layer whose input is ``image``.
 
@@ -104,6 +106,9 @@ def tables(
     cache : int, optional
         Bytes of a data cache, three quarters of which lists of numbers may take; without one,
         outputs need not come in tiles.
+    in_full : bool
+        Kernels that the store lacks stand among the numbers, for the gates of the unit, and nothing
+        is left to the processor.
 
     Raises
     ------
@@ -119,12 +124,13 @@ def tables(
     names, arrays = _software(layer, bits)
     hits = misses = places = tiles = 0
     if store is not None:
-        more, lists = _unit(layer, bits, store, positions, cache)
+        more, lists = _unit(layer, bits, store, positions, cache, in_full=in_full)
         names |= more
         arrays |= lists
         hits = int((store.find(kernels_of(layer)) >= 0).sum())
         misses = layer.outputs * layer.image[2] - hits
-        places = sum(sum(map(len, columns)) for columns in _nearest(layer, store)[1])
+        if not in_full:
+            places = sum(sum(map(len, columns)) for columns in _nearest(layer, store)[1])
         tiles = -(-layer.outputs // names["TILE"])
     lines = ["/* Made by binohm from a layer and an image. */", "#ifndef TABLES_H"]
     lines += ["#define TABLES_H", "", "#include <stdint.h>", ""]
@@ -195,7 +201,13 @@ def _software(layer: Conv, bits: NDArray[np.bool_]) -> tuple[Names, Arrays]:
 
 
 def _unit(
-    layer: Conv, bits: NDArray[np.bool_], store: Store, positions: int, cache: int | None
+    layer: Conv,
+    bits: NDArray[np.bool_],
+    store: Store,
+    positions: int,
+    cache: int | None,
+    *,
+    in_full: bool,
 ) -> tuple[Names, Arrays]:
     """What the way with the unit needs beside."""
     if store.shape != layer.kernel:
@@ -205,9 +217,14 @@ def _unit(
         )
     everything = (1 << layer.windows[1]) - 1
     groups = -(-layer.windows[1] // positions)
-    numbers, places = _nearest(layer, store)
+    places: list[list[list[Place]]] = [[[]] for _ in range(layer.outputs)]
+    if in_full:
+        numbers = _in_full(layer, store)
+    else:
+        numbers, places = _nearest(layer, store)
     differing = np.array([sum(map(len, columns)) for columns in places])
-    words = -(-layer.image[2] // store.a_word)
+    lists = _numbers(numbers, store)
+    words = lists.shape[1]
     tile = _tile(layer.outputs, 4 * words + (32 if differing.any() else 0), cache)
     edge = (1 << 15) - 1 - 2 * MOST
     thetas = layer.theta[0].clip(-edge, edge) + 2 * differing
@@ -218,16 +235,16 @@ def _unit(
     }  # fmt: skip
     arrays: Arrays = {
         "rows": _words(bits.transpose(0, 2, 1).reshape(-1, layer.image[1])).ravel(),
-        "numbers": _numbers(numbers, store).ravel(),
+        "numbers": lists.ravel(),
         "thetas": thetas.astype(np.int16),
         "flip_rows": np.where(layer.flip[0], everything, 0).astype(np.uint32),
         "column_masks": _column_masks(layer, groups * positions, positions),
         "store": np.array(store.kernels, np.uint32),
     }
     if differing.any():
-        more, lists = _places(layer, places, tile, positions)
+        more, others = _places(layer, places, tile, positions)
         names |= more
-        arrays |= lists
+        arrays |= others
     return names, arrays
 
 
@@ -268,6 +285,31 @@ def _nearest(layer: Conv, store: Store) -> tuple[Ints, list[list[list[Place]]]]:
                     columns[column].append((channel, row, wanted))
         places.append(columns)
     return numbers, places
+
+
+def _in_full(layer: Conv, store: Store) -> Ints:
+    """Numbers of kernels, and for those that the store lacks a mark and the kernel in fields.
+
+    Shape (outputs, fields), filled up with none.
+    """
+    bits, codes = store.number_bits, store.codes
+    shifts = range(0, store.taps, bits)
+    none = (1 << bits) - 1
+    kernels = kernels_of(layer)
+    lists = [
+        [
+            field
+            for number, kernel in zip(numbers, mine, strict=True)
+            for field in (
+                [number] if number >= 0 else [codes, *(kernel >> k & none for k in shifts)]
+            )
+        ]
+        for numbers, mine in zip(store.find(kernels).tolist(), kernels.tolist(), strict=True)
+    ]
+    filled = np.full((layer.outputs, max(map(len, lists))), none, np.int64)
+    for row, fields in zip(filled, lists, strict=True):
+        row[: len(fields)] = fields
+    return filled
 
 
 def _numbers(numbers: Ints, store: Store) -> NDArray[np.uint32]:
