@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,32 @@ def test_numbers_are_as_short_as_may_be(
     """docs/soc.md has these."""
     config = UnitConfig(slots=slots, complement=complement)
     assert (config.number_bits, config.numbers) == (bits, numbers)
+
+
+def test_the_page_keeps_its_word(tmp_path: Path) -> None:
+    """Its Python runs, and its registers and functions are those of the header."""
+    page = (Path(__file__).parent.parent / "docs" / "soc.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True, capture_output=True)
+    defined = dict(
+        line.removeprefix("#define ").split()
+        for line in (tmp_path / "unit" / "bdpe.h").read_text().splitlines()
+        if line.startswith("#define BDPE_")
+    )
+    instructions, registers = page.split("Registers of `set`:")
+    setters, getters = registers.split("Registers of `get`:")
+    for part, text in (("", instructions), ("SET_", setters), ("GET_", getters)):
+        rows = re.findall(r"^\| (\d) \| `(\w+)` \|", text, re.MULTILINE)
+        assert len(rows) == {"": 8, "SET_": 9, "GET_": 7}[part]
+        for number, name in rows:
+            assert defined[f"BDPE_{part}{name.upper()}"] == number
+    defaults = re.findall(r"^\| `(\w+)`(?:, `(\w+)`)? \| (\d+)", page, re.MULTILINE)
+    for name, other, value in defaults:
+        for key in filter(None, (name, other)):
+            assert getattr(UnitConfig(), key) == int(value)
+    assert len(defaults) == 5
 
 
 @pytest.mark.parametrize(
