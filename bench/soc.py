@@ -14,7 +14,7 @@ with golden.
 """
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ SAVED = {
 }  # fmt: skip
 
 
+@cache
 def digits() -> Network:
     """The network on digits."""
     images, labels = load("digits", split="train")
@@ -77,6 +78,7 @@ def digits() -> Network:
     return fold(trained, "digits_cnn", images.shape[1:])
 
 
+@cache
 def cifar10() -> tuple[Network | None, int]:
     """The network on CIFAR-10, and its epoch; None where it has not been trained."""
     images, labels = load("cifar10", split="train")
@@ -107,6 +109,7 @@ Workloads = dict[str, tuple[Conv, Signs, Network, Network]]
 """Layer, what it reads, the network it is of, and the other one."""
 
 
+@cache
 def workloads() -> tuple[Workloads, Figures]:
     """What runs, and where it comes from."""
     small, (large, epoch) = digits(), cifar10()
@@ -143,7 +146,8 @@ WITHOUT: dict[tuple[str, str], dict[str, Any]] = {}
 
 def core(name: str, slots: int) -> Figures:
     """Everything on one core with a unit of so many slots, beside what was measured before."""
-    made, facts = workloads()
+    made, origins = workloads()
+    facts = dict(origins)
     costs = load_technology(None)
     table: dict[str, dict[str, Any]] = {}
     variants = [""]
