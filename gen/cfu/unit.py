@@ -101,7 +101,7 @@ def modules(config: UnitConfig, *, init: str = "", map: str = "") -> dict[str, s
     }
     tops = {f"{prefix}_cfu": Cfu(library, spec, **store)}
     tops[f"{prefix}_pcpi"] = Pcpi(library, spec, **store)
-    texts = to_verilog(tops, ports={name: top.ports for name, top in tops.items()})
+    texts = to_verilog(tops, ports={name: list(top.ports.values()) for name, top in tops.items()})
     return texts | to_verilog(library.components)
 
 

@@ -1,5 +1,8 @@
 """The unit behind the two buses that small RISC-V cores have for it."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from amaranth.hdl import (
     Cat,
     ClockDomain,
@@ -8,6 +11,7 @@ from amaranth.hdl import (
     Module,
     ResetSignal,
     Signal,
+    Value,
 )
 
 from binohm.hdl.cfu.functions import OPCODE, WORD, UnitSpec
@@ -17,12 +21,8 @@ from binohm.hdl.library import Library
 __all__ = ["Cfu", "Pcpi"]
 
 
-class Cfu(Elaboratable):
-    """The unit on the CFU bus of CFU-Playground and VexRiscv.
-
-    Ports: ``clk``, ``reset`` (synchronous), a command with ``cmd_valid`` and ``cmd_ready``, a
-    response with ``rsp_valid`` and ``rsp_ready``: streams, in order. Latency and throughput are
-    those of :class:`~binohm.hdl.cfu.kernel_store.KernelStore`.
+class _Port(Elaboratable):
+    """A kernel store behind a bus.
 
     Parameters
     ----------
@@ -33,95 +33,101 @@ class Cfu(Elaboratable):
 
     Attributes
     ----------
-    ports : list of Signal
+    ports : dict of str to Signal
+        By name; the clock is ``clk``.
     """
+
+    WIDTHS: ClassVar[Mapping[str, int]]
 
     def __init__(self, library: Library, spec: UnitSpec, **store: str) -> None:
         self.library = library
         self.spec = spec
         self.store = store
-        self.clk = Signal()
-        self.reset = Signal()
-        self.cmd_valid = Signal()
-        self.cmd_ready = Signal()
-        self.cmd_payload_function_id = Signal(10)
-        self.cmd_payload_inputs_0 = Signal(WORD)
-        self.cmd_payload_inputs_1 = Signal(WORD)
-        self.rsp_valid = Signal()
-        self.rsp_ready = Signal()
-        self.rsp_payload_outputs_0 = Signal(WORD)
-        self.ports = [value for value in vars(self).values() if isinstance(value, Signal)]
+        self.ports = {name: Signal(width, name=name) for name, width in self.WIDTHS.items()}
+
+    def _place(self, m: Module, reset: Value) -> Any:
+        """The store, in the clock domain of the port."""
+        m.domains.sync = ClockDomain()
+        m.d.comb += [ClockSignal().eq(self.ports["clk"]), ResetSignal().eq(reset)]
+        return self.library.place(m, "store", KernelStore, self.spec, **self.store)
+
+
+class Cfu(_Port):
+    """The unit on the CFU bus of CFU-Playground and VexRiscv.
+
+    Ports: ``clk``, ``reset`` (synchronous), a command with ``cmd_valid`` and ``cmd_ready``, a
+    response with ``rsp_valid`` and ``rsp_ready``: streams, in order. Latency and throughput are
+    those of :class:`~binohm.hdl.cfu.kernel_store.KernelStore`.
+    """
+
+    WIDTHS: ClassVar = {
+        "clk": 1,
+        "reset": 1,
+        "cmd_valid": 1,
+        "cmd_ready": 1,
+        "cmd_payload_function_id": 10,
+        "cmd_payload_inputs_0": WORD,
+        "cmd_payload_inputs_1": WORD,
+        "rsp_valid": 1,
+        "rsp_ready": 1,
+        "rsp_payload_outputs_0": WORD,
+    }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.domains.sync = ClockDomain()
-        m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(self.reset)]
-        store = self.library.place(m, "store", KernelStore, self.spec, **self.store)
+        ports = self.ports
+        store = self._place(m, ports["reset"])
         m.d.comb += [
-            store.commands.valid.eq(self.cmd_valid),
-            store.commands.p.function_id.eq(self.cmd_payload_function_id),
-            store.commands.p.inputs_0.eq(self.cmd_payload_inputs_0),
-            store.commands.p.inputs_1.eq(self.cmd_payload_inputs_1),
-            self.cmd_ready.eq(store.commands.ready),
-            self.rsp_valid.eq(store.answers.valid),
-            self.rsp_payload_outputs_0.eq(store.answers.payload),
-            store.answers.ready.eq(self.rsp_ready),
+            store.commands.valid.eq(ports["cmd_valid"]),
+            store.commands.p.function_id.eq(ports["cmd_payload_function_id"]),
+            store.commands.p.inputs_0.eq(ports["cmd_payload_inputs_0"]),
+            store.commands.p.inputs_1.eq(ports["cmd_payload_inputs_1"]),
+            ports["cmd_ready"].eq(store.commands.ready),
+            ports["rsp_valid"].eq(store.answers.valid),
+            ports["rsp_payload_outputs_0"].eq(store.answers.payload),
+            store.answers.ready.eq(ports["rsp_ready"]),
         ]
         return m
 
 
-class Pcpi(Elaboratable):
+class Pcpi(_Port):
     """The unit on the co-processor port of PicoRV32.
 
     Ports: ``clk``, ``resetn`` (synchronous, active low) and the core's ``pcpi_*``. Instructions of
     opcode custom-0 are taken, all of them; ``pcpi_wait`` is high with them, so that the core waits
     however long it takes. ``pcpi_ready`` comes 1 cycle after the instruction is accepted, and
     always writes ``pcpi_rd``.
-
-    Parameters
-    ----------
-    library : Library
-    spec : UnitSpec
-    **store
-        Of the kernel store.
-
-    Attributes
-    ----------
-    ports : list of Signal
     """
 
-    def __init__(self, library: Library, spec: UnitSpec, **store: str) -> None:
-        self.library = library
-        self.spec = spec
-        self.store = store
-        self.clk = Signal()
-        self.resetn = Signal()
-        self.pcpi_valid = Signal()
-        self.pcpi_insn = Signal(WORD)
-        self.pcpi_rs1 = Signal(WORD)
-        self.pcpi_rs2 = Signal(WORD)
-        self.pcpi_wr = Signal()
-        self.pcpi_rd = Signal(WORD)
-        self.pcpi_wait = Signal()
-        self.pcpi_ready = Signal()
-        self.ports = [value for value in vars(self).values() if isinstance(value, Signal)]
+    WIDTHS: ClassVar = {
+        "clk": 1,
+        "resetn": 1,
+        "pcpi_valid": 1,
+        "pcpi_insn": WORD,
+        "pcpi_rs1": WORD,
+        "pcpi_rs2": WORD,
+        "pcpi_wr": 1,
+        "pcpi_rd": WORD,
+        "pcpi_wait": 1,
+        "pcpi_ready": 1,
+    }
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.domains.sync = ClockDomain()
-        m.d.comb += [ClockSignal().eq(self.clk), ResetSignal().eq(~self.resetn)]
-        store = self.library.place(m, "store", KernelStore, self.spec, **self.store)
+        ports = self.ports
+        store = self._place(m, ~ports["resetn"])
+        instruction = ports["pcpi_insn"]
         asked = Signal()  # of the instruction that is on the port
         m.d.comb += [
-            self.pcpi_wait.eq(self.pcpi_valid & (self.pcpi_insn[:7] == OPCODE)),
-            store.commands.valid.eq(self.pcpi_wait & ~asked),
-            store.commands.p.function_id.eq(Cat(self.pcpi_insn[12:15], self.pcpi_insn[25:])),
-            store.commands.p.inputs_0.eq(self.pcpi_rs1),
-            store.commands.p.inputs_1.eq(self.pcpi_rs2),
+            ports["pcpi_wait"].eq(ports["pcpi_valid"] & (instruction[:7] == OPCODE)),
+            store.commands.valid.eq(ports["pcpi_wait"] & ~asked),
+            store.commands.p.function_id.eq(Cat(instruction[12:15], instruction[25:])),
+            store.commands.p.inputs_0.eq(ports["pcpi_rs1"]),
+            store.commands.p.inputs_1.eq(ports["pcpi_rs2"]),
             store.answers.ready.eq(1),
-            self.pcpi_ready.eq(store.answers.valid),
-            self.pcpi_wr.eq(store.answers.valid),
-            self.pcpi_rd.eq(store.answers.payload),
+            ports["pcpi_ready"].eq(store.answers.valid),
+            ports["pcpi_wr"].eq(store.answers.valid),
+            ports["pcpi_rd"].eq(store.answers.payload),
         ]
         with m.If(store.commands.valid & store.commands.ready):
             m.d.sync += asked.eq(1)
