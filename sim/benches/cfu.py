@@ -300,8 +300,9 @@ class Bus:
                 self._do(offered)
                 self._compare(int(dut.pcpi_rd.value))
                 offered = None
-            if self.asserted and offered is not None:
-                self._note(offered)
+            if self.asserted and offered is not None:  # may have been accepted, unseen
+                if offered.function != DOT:
+                    self._note(offered)
                 self.lost_row |= offered.function == ROW
                 offered = None
             self.offering = offered is not None
