@@ -50,6 +50,9 @@ DIGITS = Recipe(
 
 CIFAR10 = Recipe.cifar10_vgg(0.25, epochs=60)
 
+AREA_SLOTS = (16, 128, 256)
+"""Slots of the units whose cells are counted: only numbers and addresses change with them."""
+
 DEVICES = (
     (50.0, 0.25), (10.0, 0.25), (5.0, 0.25), (2.0, 0.25), (1.09, 0.0), (1.09, 0.01), (1.09, 0.02),
     (1.09, 0.25),
@@ -213,14 +216,14 @@ def areas() -> Figures:
         found[f"{name}_core_cells"] = (cells.cells, "cells")
         found[f"{name}_core_memory_bits"] = (cells.memory_bits, "bits")
         units = {}
-        for slots in SLOTS:
+        for slots in AREA_SLOTS:
             store = Store((3, 3), slots, (), complement=slots < 512)
             config = Job(cnv_layer(None), np.zeros((30, 30, 64), np.int8), store).unit
             units[str(slots)] = unit_area(config, port)
         found[f"{name}_unit_cells"] = ({k: a.cells for k, a in units.items()}, "cells")
         found[f"{name}_unit_memory_bits"] = ({k: a.memory_bits for k, a in units.items()}, "bits")
         found[f"{name}_macro_devices"] = (
-            {str(slots): slots * 9 * 2 for slots in SLOTS}, "devices",
+            {str(slots): slots * 9 * 2 for slots in AREA_SLOTS}, "devices",
         )  # fmt: skip
     return found
 

@@ -25,7 +25,7 @@ LAYERS = {
     "a word of channels": ((6, 5, 32), (3, 3), (1, 1), 33),
     "65 channels": ((3, 4, 65), (3, 3), (1, 0), 3),
     "5 x 3": ((7, 6, 2), (5, 3), (2, 1), 6),
-    "more words than are added at once": ((3, 3, 160), (3, 3), (1, 1), 2),
+    "more words than are added at once": ((3, 3, 160), (3, 3), (1, 1), 8),
 }
 
 
@@ -39,7 +39,8 @@ def layer_of(
     """A layer with thresholds in reach, some out of it, and flips."""
     inputs = image[2] * kernel[0] * kernel[1]
     weights = rng.choice(np.array([-1, 1], np.int8), (outputs, inputs))
-    theta = rng.integers(-inputs // 3 - 2, inputs // 3 + 2, (1, outputs))
+    reach = int(2 * inputs**0.5) + 1
+    theta = rng.integers(-reach, reach, (1, outputs))
     theta[0, 0], theta[0, -1] = -2 * inputs, inputs + 1
     flip = rng.random((1, outputs)) < 0.3
     return Conv("c", weights, theta, flip, image=image, kernel=kernel, padding=padding)
