@@ -7,7 +7,7 @@ BUILD  ?= build/$(MODEL)
 
 export PYTHON
 
-.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-conv bench-energy bench-learning bench-spine bench-splitting train-splitting docs mutants verilog wheel clean distclean
+.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-conv bench-energy bench-learning bench-soc bench-spine bench-splitting train-splitting docs mutants soc verilog wheel clean distclean
 
 all: lint test-fast
 
@@ -26,6 +26,11 @@ $(VENV)/dev: $(VENV)/runtime
 $(VENV)/train: $(VENV)/dev
 	$(BIN)/pip install -q --editable '.[train]' --group bench && touch $@
 
+# The cores, yosys, and a compiler for what they run.
+$(VENV)/soc: $(VENV)/train
+	.ci/tools riscv64-unknown-elf-gcc
+	$(BIN)/pip install -q --editable '.[soc,train]' && touch $@
+
 build/types:
 	mkdir -p $@/binohm
 	for p in hdl gen sim; do ln -sfn ../../../$$p $@/binohm/$$p; done
@@ -42,7 +47,7 @@ test-fast: $(VENV)/dev
 	$(BIN)/pytest -n 2 -m "not slow and not extras"
 
 # What needs the network or more than the dev group: a fresh clone, a real installation.
-test-extras: $(VENV)/train
+test-extras: $(VENV)/soc
 	$(BIN)/pytest -m extras
 
 lint: $(VENV)/dev | build/types
@@ -50,7 +55,7 @@ lint: $(VENV)/dev | build/types
 	$(BIN)/mypy
 
 # Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
-bench: bench-spine bench-energy bench-devices bench-splitting bench-conv bench-learning
+bench: bench-spine bench-energy bench-devices bench-splitting bench-conv bench-soc bench-learning
 
 # Trains two networks the first time: half an hour.
 bench-devices: $(VENV)/train
@@ -68,6 +73,11 @@ bench-learning: $(VENV)/dev
 
 bench-spine: $(VENV)/dev
 	$(BIN)/python bench/spine.py
+	$(BIN)/python bench/tables.py
+
+# A RISC-V core with and without the unit beside it; most of the time goes to compilers.
+bench-soc: $(VENV)/soc
+	$(BIN)/python bench/soc.py && $(BIN)/python bench/plots.py
 	$(BIN)/python bench/tables.py
 
 # Convolutional networks at full size; most of the time goes to compilers and to Icarus.
@@ -98,6 +108,11 @@ docs: $(VENV)/dev
 # Deliberate faults: the suite must kill every one.
 mutants: $(VENV)/dev
 	$(BIN)/python tests/mutants.py
+
+# A layer on both cores with and without the unit: make soc MODEL=mnist_cnn.npz
+soc: $(VENV)/soc
+	$(BIN)/binohm soc $(MODEL) --core picorv32
+	$(BIN)/binohm soc $(MODEL) --core vexriscv
 
 # make verilog MODEL=tfc.npz BUILD=build/tfc
 verilog: $(VENV)/runtime

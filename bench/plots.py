@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 from results import ROOT, read
+from soc_tables import CORES, figures, points
 from tables import PUBLISHED_CIFAR10
 
 CURVES = {
@@ -38,6 +39,50 @@ def accuracy_against_errors() -> Path | None:
     return path
 
 
+LAYERS = {
+    "digits conv2": ("#1f5fa8", "s"),
+    "digits conv4": ("#8a8a8a", "^"),
+    "cnv2": ("#0b6e4f", "o"),
+}
+PUBLISHED_SPEEDUP = 1.113
+
+
+def speed_against_slots() -> Path | None:
+    """Speed of a layer with the unit by its slots, beside what was published for another one."""
+    found = figures()
+    if not all(f"{core}_speedup" in found for core in CORES):
+        return None
+    plt.switch_backend("svg")
+    plt.rcParams["svg.hashsalt"] = "binohm"
+    plt.rcParams["svg.fonttype"] = "none"
+    figure, both = plt.subplots(
+        1, len(CORES), figsize=(7.2, 3.6), layout="constrained", sharey=True
+    )
+    for axes, (core, label) in zip(both, CORES.items(), strict=True):
+        for layer, (colour, marker) in LAYERS.items():
+            chosen = [
+                (int(slots), found[f"{core}_speedup"][key])
+                for workload, slots, key in points(found, core)
+                if workload == layer and slots.isdigit()
+            ]
+            axes.plot(
+                *zip(*chosen, strict=True), color=colour, marker=marker, markersize=4.5,
+                linewidth=1.6, label=layer,
+            )  # fmt: skip
+        axes.axhline(PUBLISHED_SPEEDUP, color="#c2571a", linestyle="--", linewidth=1.2)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks([16, 32, 64, 128, 256, 512], ["16", "32", "64", "128", "256", "512"])
+        axes.set(title=label, xlabel="slots", ylim=(0, None))
+        axes.grid(color="#e4e4e4", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+    both[0].set_ylabel("times as fast")
+    both[0].legend(frameon=False, loc="upper left")
+    path = ROOT / "docs" / "soc.svg"
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    return path
+
+
 def _curve(
     axes: Any, values: dict[str, float], label: str, colour: str, marker: str, dashes: str = "-"
 ) -> None:
@@ -50,3 +95,4 @@ def _curve(
 
 if __name__ == "__main__":
     print(accuracy_against_errors() or "not measured yet: make bench-devices")
+    print(speed_against_slots() or "not measured yet: make bench-soc")

@@ -174,7 +174,7 @@ def on_macros(
         cells = (all_weights(kind.rows) > 0).T.astype(np.uint8).ravel()
         word = int.from_bytes(np.packbits(cells, bitorder="little").tobytes(), "little")
         (build / f"t{k}.hex").write_text(f"{word:0{digits}x}\n", encoding="utf-8")
-    (place / "views.v").write_text(render(plan.name, plan.arrays, "digital"), encoding="utf-8")
+    (place / "views.v").write_text(render(plan, "digital"), encoding="utf-8")
     (place / "top.v").write_text(_top(kinds), encoding="utf-8")
     run_bench(
         [place / "top.v", place / "views.v"],

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import learning_tables as learning
+import soc_tables as soc
 from results import ROOT, read
 
 __all__ = ["PARTS", "fill", "main", "pictures"]
@@ -375,6 +376,11 @@ def commands() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "soc-speed": soc.speeds,
+    "soc-energy": soc.energy,
+    "soc-baselines": soc.baselines,
+    "soc-area": soc.areas,
+    "soc-devices": soc.devices,
     "learning-mnist": learning.accuracies,
     "learning-digits": learning.methods,
     "learning-nonlinearity": learning.nonlinearity,

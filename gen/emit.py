@@ -17,9 +17,6 @@ from binohm.gen.reporting import report
 
 __all__ = ["claim", "write_build"]
 
-OURS = ("plan.json", "trainer.json")
-"""One of them is in every build."""
-
 TAP = ("valid", "ready", "payload")
 
 LINT = """`verilator_config
@@ -98,10 +95,11 @@ def write_build(
 
 
 @contextmanager
-def claim(directory: Path, *, force: bool = False) -> Iterator[Path]:
+def claim(directory: Path, *, force: bool = False, marker: str = "plan.json") -> Iterator[Path]:
     """A new directory beside ``directory`` that takes its place when the block ends well.
 
-    If the block raises, or is interrupted, ``directory`` is as it was.
+    If the block raises, or is interrupted, ``directory`` is as it was. One that is replaced must
+    hold ``marker``, as what was written here before does.
 
     Raises
     ------
@@ -111,7 +109,7 @@ def claim(directory: Path, *, force: bool = False) -> Iterator[Path]:
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise OutputError(f"{directory} exists and is not a directory; choose another with -o")
     if directory.is_dir() and any(directory.iterdir()):
-        if not any((directory / name).is_file() for name in OURS):
+        if not (directory / marker).is_file():
             raise OutputError(
                 f"{directory} exists and is not a build of ours; choose another with -o"
             )
@@ -154,8 +152,8 @@ def _write_verilog(target: Path, network: Network, plan: Plan, *, maps: bool) ->
     for name, text in texts.items():
         _write(target / "rtl" / f"{name}.v", text)
     for view in ("digital", "asic"):
-        _write(target / "macros" / f"{view}.v", macro_views.render(plan.name, plan.arrays, view))
-    _write(target / "macros" / "device.sv", macro_views.render(plan.name, plan.arrays, "device"))
+        _write(target / "macros" / f"{view}.v", macro_views.render(plan, view))
+    _write(target / "macros" / "device.sv", macro_views.render(plan, "device"))
     _write(target / "macros" / "stubs.v", macro_views.render_stubs(plan))
     _write(target / "macros" / "datasheet.toml", datasheet.render(plan))
     return list(texts)

@@ -47,7 +47,7 @@ def sheet(place: Path, macros: Mapping[str, Macro]) -> Path:
 
 def views(place: Path, kinds: list[Array], view: str) -> Path:
     path = place / f"view.{'sv' if view == 'device' else 'v'}"
-    path.write_text(render("t", kinds, view), encoding="utf-8")
+    path.write_text(render(plan_of("t", kinds), view), encoding="utf-8")
     return path
 
 

@@ -108,7 +108,7 @@ def simulate(
     write_build(build, network, plan, config={}, bench_files={})
     beats = beats_of(images.reshape(len(images), -1), plan.host.input_bytes)
     (build / "frames.hex").write_text("\n".join(beats) + "\n")
-    (build / "macros" / "digital.v").write_text(render(plan.name, plan.arrays, view))
+    (build / "macros" / "digital.v").write_text(render(plan, view))
     limit = 20 * predict(network, plan, images=FRAMES).results[-1] + 1000
     macros = {
         "TOP": f"binohm_{plan.name}",

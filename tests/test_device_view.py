@@ -11,7 +11,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from plans import array
+from plans import array, plan_of
 from sockets import Sockets, draw_cells, image
 
 from binohm.gen.macros.macro_views import render
@@ -78,7 +78,7 @@ def prepare(place: Path, arrays: Sequence[Array], *devices: Device) -> Path:
         if k == 1:
             (place / f"blank{k}").touch()
     source = place.parent / "views.sv"
-    source.write_text(render("t", arrays, "device"), encoding="utf-8")
+    source.write_text(render(plan_of("t", arrays), "device"), encoding="utf-8")
     return source
 
 

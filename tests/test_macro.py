@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Const, Signal
-from plans import array
+from plans import array, plan_of
 from sockets import Sockets, draw_cells, image
 
 from binohm.gen.macros.macro_views import render
@@ -75,7 +75,7 @@ def run(bench: Callable[..., None], place: Path, arrays: Sequence[Array], view: 
         if k != 1:
             (build / f"t{k}.hex").write_text(image(kind, cells), encoding="utf-8")
     source = place / "views.v"
-    source.write_text(render("t", arrays, view), encoding="utf-8")
+    source.write_text(render(plan_of("t", arrays), view), encoding="utf-8")
     bench(
         Sockets(arrays, names),
         "binohm.sim.benches.macro",

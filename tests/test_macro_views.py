@@ -50,7 +50,7 @@ def lint(place: Path, text: str, top: str, *settings: str) -> str:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_views_are_clean(tmp_path: Path, view: str) -> None:
-    text = render("t", ARRAYS, view) + (render_stubs(PLAN) if view == "asic" else "")
+    text = render(PLAN, view) + (render_stubs(PLAN) if view == "asic" else "")
     for kind in ARRAYS:
         assert lint(tmp_path, text, f"binohm_t_{kind.name}") == ""
 
@@ -70,7 +70,7 @@ def test_two_builds_share_no_module() -> None:
     for name in ("one", "two"):
         plan = plan_of(name, ARRAYS)
         for text in (
-            render(plan.name, plan.arrays, "jitter"),
+            render(plan, "jitter"),
             render_rom(plan),
             render_table(plan),
         ):
@@ -81,11 +81,11 @@ def test_two_builds_share_no_module() -> None:
 
 
 def test_view_holds_only_what_it_needs() -> None:
-    assert modules(render("t", ARRAYS[5:6], "digital")) == [
+    assert modules(render(plan_of("t", ARRAYS[5:6]), "digital")) == [
         "binohm_t_pcsa_2t2r_65x3",
         "binohm_t_digital_pcsa",
     ]
-    assert modules(render("t", ARRAYS[:1] * 2, "digital")) == [
+    assert modules(render(plan_of("t", ARRAYS[:1] * 2), "digital")) == [
         "binohm_t_sa_2t2r_8x3_b5_p2",
         "binohm_t_digital_sa",
         "binohm_t_digital_walk",
@@ -93,7 +93,7 @@ def test_view_holds_only_what_it_needs() -> None:
 
 
 def test_asic_names_black_boxes_without_parameters() -> None:
-    text, stubs = render("t", ARRAYS, "asic"), render_stubs(PLAN)
+    text, stubs = render(PLAN, "asic"), render_stubs(PLAN)
     assert modules(stubs) == [f"rram_{kind.name}" for kind in ARRAYS]
     assert stubs.count("(* blackbox *)") == len(ARRAYS)
     for kind in ARRAYS:
@@ -103,4 +103,4 @@ def test_asic_names_black_boxes_without_parameters() -> None:
 
 def test_unknown_view_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^view must be one of digital, asic, jitter, device, "):
-        render("t", ARRAYS, "x")
+        render(PLAN, "x")

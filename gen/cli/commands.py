@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from binohm.gen.cli.options import Force, Json
+from binohm.gen.cli.soc_command import soc
 from binohm.gen.cli.train_commands import train
 from binohm.gen.errors import ConfigError
 
@@ -28,6 +29,7 @@ app = typer.Typer(
     epilog="Example: binohm demo",
 )
 app.add_typer(train, name="train")
+app.command("soc", epilog="Example: binohm soc mnist_cnn.npz --slots 128 --data mnist")(soc)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A build directory.")]
 Model = Annotated[

@@ -7,6 +7,7 @@ each layer.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,20 @@ __all__ = ["NAME", "map_names", "neuron_bits", "shapes_of", "trainer_texts", "wr
 NAME = "trainer"
 """Of the build: its top is ``binohm_trainer``."""
 
+MARKER = "trainer.json"
+
 SHARED = (
     "batch_bits", "pulses", "start_bits", "most", "margin", "error_shift", "mean_shift",
     "offset_shift", "refresh_bits", "full", "gain", "copy_all",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """What the sockets of the arrays of signs are made for."""
+
+    name: str
+    arrays: tuple[Array, ...]
 
 
 def shapes_of(rule: Mapping[str, Any]) -> Shapes:
@@ -79,7 +90,7 @@ def trainer_texts(
     view, suffix = ("device", "sv") if devices else ("digital", "v")
     return {
         f"rtl/{top}.v": to_verilog({top: trainer})[top],
-        "macros/signs.v": render(NAME, signs, "digital"),
+        "macros/signs.v": render(Sockets(NAME, tuple(dict.fromkeys(signs))), "digital"),
         f"macros/pairs.{suffix}": render_pairs(NAME, pairs, view),
     }
 
@@ -131,8 +142,8 @@ def write_trainer(
         "top": f"binohm_{NAME}", "sources": list(files), "maps": list(maps or {}), "seed": seed,
         "by_row": by_row, "rule": rule, "neuron_bits": neuron_bits(rule), "cycles": cycles,
     }  # fmt: skip
-    files |= {**(maps or {}), "trainer.json": json.dumps(facts, indent=1) + "\n"}
-    with claim(directory, force=force) as target:
+    files |= {**(maps or {}), MARKER: json.dumps(facts, indent=1) + "\n"}
+    with claim(directory, force=force, marker=MARKER) as target:
         for name, text in files.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_text(text, encoding="utf-8", newline="\n")

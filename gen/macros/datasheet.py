@@ -165,6 +165,14 @@ def digital(array: Array) -> Macro:
     )
 
 
+def written(array: Array) -> Macro:
+    """Datasheet of the digital view of a ``pcsa`` array that pulses write: one pulse is enough."""
+    cycles = Cycles(latency=array.latency, interval=array.interval, outstanding=array.outstanding)
+    commands: tuple[Command, ...] = ("read", "set", "reset", "verify_set", "verify_reset")
+    macro = digital(array).model_dump()
+    return Macro.model_validate({**macro, "commands": dict.fromkeys(commands, cycles)})
+
+
 def render(plan: Plan) -> str:
     """Text of ``macros/datasheet.toml``: the digital views of all arrays of a plan."""
     return text({f"binohm_{plan.name}_{array.name}": digital(array) for array in plan.arrays})

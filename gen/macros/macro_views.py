@@ -12,16 +12,15 @@ one simulation.
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.plan import Array, Cell, Plan, Readout
+from binohm.gen.plan import Array, Cell, Readout
 from binohm.hdl.arrays.macro import MacroPins
 
-__all__ = ["VIEWS", "macro_pins", "render", "render_ram", "render_rom", "render_stubs"]
-__all__ += ["render_table"]
+__all__ = ["VIEWS", "Sockets", "macro_pins", "render", "render_ram", "render_rom", "render_stubs"]
+__all__ += ["render_table", "render_written"]
 
 VIEWS = ("digital", "asic", "jitter", "device")
 
@@ -44,13 +43,25 @@ NAME_BITS = 8 * 300
 HANDSHAKE = ("req_valid", "req_ready", "q_valid", "q_ready")
 
 
+class Sockets(Protocol):
+    """What sockets are made for: a plan, for one."""
+
+    @property
+    def name(self) -> str:
+        """Prefix of the modules, after ``binohm_``."""
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Each kind of array once."""
+
+
 def macro_pins(array: Array) -> MacroPins:
     """The pins of the macros of one kind."""
     ref_bits = array.ref_bits * array.ref_codes
     return MacroPins(array.rows, array.bias_rows, array.columns, array.q_bits, ref_bits)
 
 
-def render(name: str, arrays: Sequence[Array], view: str) -> str:
+def render(plan: Sockets, view: str) -> str:
     """Text of ``macros/<view>.v``: a socket for each kind of array, and what the sockets need.
 
     That of ``device`` is SystemVerilog: ``macros/device.sv``.
@@ -62,22 +73,29 @@ def render(name: str, arrays: Sequence[Array], view: str) -> str:
     """
     if view not in VIEWS:
         raise ConfigError(f"view must be one of {', '.join(VIEWS)}, not {view!r}")
-    kinds = list(dict.fromkeys(arrays))
-    sockets = [_socket(name, array, view) for array in kinds]
+    sockets = [_socket(plan, array, view) for array in plan.arrays]
     if view == "asic":
         return "\n".join(sockets)
     if view == "device":
-        return "\n".join([*sockets, _view(name, "device.sv")])
-    digital = {_digital_name(array) for array in kinds}
+        return "\n".join([*sockets, _view(plan, "device.sv")])
+    digital = {_digital_name(array) for array in plan.arrays}
     files = [f"digital_{name}.v" for name in DIGITAL if name in digital]
     if digital & {"sa", "adc"}:
         files.append("digital_walk.v")
     if view == "jitter":
         files.append("jitter.v")
-    return "\n".join([*sockets, *(_view(name, file) for file in files)])
+    return "\n".join([*sockets, *(_view(plan, file) for file in files)])
 
 
-def render_stubs(plan: Plan) -> str:
+def render_written(plan: Sockets, *, jitter: bool = False) -> str:
+    """As ``digital``, or ``jitter``, but of cells that set and reset write; ``pcsa`` alone."""
+    view = "written jitter" if jitter else "written"
+    sockets = [_socket(plan, array, view) for array in plan.arrays]
+    files = ["digital_written.v", *(["jitter.v"] if jitter else [])]
+    return "\n".join([*sockets, *(_view(plan, file) for file in files)])
+
+
+def render_stubs(plan: Sockets) -> str:
     """Text of ``macros/stubs.v``: an empty black box for each macro that ``asic`` names."""
     return "\n".join(
         "/* verilator lint_off UNUSEDSIGNAL */\n"
@@ -90,25 +108,25 @@ def render_stubs(plan: Plan) -> str:
     )
 
 
-def render_rom(plan: Plan) -> str:
+def render_rom(plan: Sockets) -> str:
     """Text of ``rtl/binohm_<name>_rom.v``."""
-    return _view(plan.name, "rom.v")
+    return _view(plan, "rom.v")
 
 
-def render_ram(plan: Plan) -> str:
+def render_ram(plan: Sockets) -> str:
     """Text of ``rtl/binohm_<name>_ram.v``."""
-    return _view(plan.name, "ram.v")
+    return _view(plan, "ram.v")
 
 
-def render_table(plan: Plan) -> str:
+def render_table(plan: Sockets) -> str:
     """Text of ``rtl/binohm_<name>_table.v``."""
-    return _view(plan.name, "table.v")
+    return _view(plan, "table.v")
 
 
-def _view(name: str, file: str) -> str:
+def _view(plan: Sockets, file: str) -> str:
     """A file of ``macros/``, with the modules of this plan; plusargs keep their names."""
     text = (HERE / file).read_text(encoding="utf-8")
-    return re.sub(r"(?<![+\"])\bbinohm_", f"binohm_{name}_", text)
+    return re.sub(r"(?<![+\"])\bbinohm_", f"binohm_{plan.name}_", text)
 
 
 def _ports(array: Array) -> str:
@@ -119,20 +137,20 @@ def _ports(array: Array) -> str:
     return ",\n".join(lines)
 
 
-def _socket(name: str, array: Array, view: str) -> str:
+def _socket(plan: Sockets, array: Array, view: str) -> str:
     """The module that the layers instantiate, with what the view puts into it."""
     names = [pin.name for pin in macro_pins(array).ports]
     if view == "asic":
         inside = _instance(f"rram_{array.name}", "array", {}, {name: name for name in names})
         ignored = ['INIT == ""', 'MAP == ""', "ID == 0"]
     elif view == "device":
-        inside, ignored = _device(name, array), []
+        inside, ignored = _device(plan, array), []
     else:
-        inside, used = _digital(name, array, jitter=view == "jitter")
+        inside, used = _digital(plan, array, view)
         ignored = [name for name in names if name not in used]
-        ignored += ['MAP == ""'] if view == "jitter" else ['MAP == ""', "ID == 0"]
+        ignored += ['MAP == ""'] if view.endswith("jitter") else ['MAP == ""', "ID == 0"]
     return (
-        f"module binohm_{name}_{array.name} #(\n"
+        f"module binohm_{plan.name}_{array.name} #(\n"
         '    parameter INIT = "",\n'
         '    parameter MAP = "",\n'
         "    parameter integer ID = 0\n"
@@ -143,9 +161,10 @@ def _socket(name: str, array: Array, view: str) -> str:
     )
 
 
-def _digital(name: str, array: Array, *, jitter: bool) -> tuple[str, list[str]]:
+def _digital(plan: Sockets, array: Array, view: str) -> tuple[str, list[str]]:
     """The digital view inside a socket, behind a random delay or not, and the pins it uses."""
-    prefix = f"binohm_{name}"
+    prefix, jitter = f"binohm_{plan.name}", view.endswith("jitter")
+    module = "written" if view.startswith("written") else _digital_name(array)
     used = ["clk", "rst", "cmd", *USED[_digital_name(array)], "q", *HANDSHAKE]
     connections = {name: name for name in used}
     delay = ""
@@ -156,13 +175,11 @@ def _digital(name: str, array: Array, *, jitter: bool) -> tuple[str, list[str]]:
         delay = f"    wire {', '.join(inner.values())};\n" + _instance(
             f"{prefix}_jitter", "jitter", {"SEED": "ID"}, {name: name for name in wires}
         )
-    array_itself = _instance(
-        f"{prefix}_digital_{_digital_name(array)}", "array", _parameters(array), connections
-    )
+    array_itself = _instance(f"{prefix}_digital_{module}", "array", _parameters(array), connections)
     return delay + array_itself, used
 
 
-def _device(name: str, array: Array) -> str:
+def _device(plan: Sockets, array: Array) -> str:
     """The device view inside a socket."""
     pins = macro_pins(array)
     parameters = {
@@ -188,7 +205,7 @@ def _device(name: str, array: Array) -> str:
         for port, parameter in {"init": "INIT", "map": "MAP"}.items()
     }
     connections = {**names, "id": "ID", **{pin.name: pin.name for pin in pins.ports}}
-    return _instance(f"binohm_{name}_device", "array", parameters, connections)
+    return _instance(f"binohm_{plan.name}_device", "array", parameters, connections)
 
 
 def _digital_name(array: Array) -> str:

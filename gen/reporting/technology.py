@@ -94,6 +94,15 @@ class Write(_Section):
     pulse_ns: Nanoseconds
 
 
+class Processor(_Section):
+    """``[processor]``: a small core and its memory."""
+
+    instruction_fj: Femtojoules
+    wait_fj: Femtojoules
+    cache_access_fj: Femtojoules
+    memory_access_fj: Femtojoules
+
+
 class Technology(_Section):
     """A whole technology."""
 
@@ -103,6 +112,7 @@ class Technology(_Section):
     sensing: Sensing
     digital: Digital
     write: Write
+    processor: Processor
 
 
 def load(path: Path | None) -> Technology:

@@ -1,0 +1,1 @@
+"""The BDPE as a custom function unit: its sizes, its files, its area."""

@@ -1,0 +1,1 @@
+"""A RISC-V core with the unit beside it, simulated: programs are compiled, run and counted."""
