@@ -20,6 +20,7 @@ from binohm.gen.cli.console import bar, status
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
 from binohm.gen.errors import ConfigError, DataError, OutputError, ToolError
+from binohm.gen.fpga import boards, flow
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.macros import datasheet
 from binohm.gen.macros.macro_views import macro_pins
@@ -48,7 +49,7 @@ from binohm.sim.fetch import places
 from binohm.sim.tools import SIMULATORS
 
 __all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
-__all__ += ["TRAINED_ON", "check_macro", "train"]
+__all__ += ["TRAINED_ON", "check_macro", "fpga", "train"]
 
 PICTURES = 8
 """Images that the bench in tb/ shows."""
@@ -276,6 +277,18 @@ def _on_disk(what: str) -> Iterator[Path]:
         made = Path(place) / "model.npz"
         load_network(what).save(made)
         yield made
+
+
+def fpga(directory: Path, board: str, clock: float | None, baud: int, seed: int) -> dict[str, Any]:
+    """Make the bitstream of a build for a board."""
+    target = boards.find(board)
+    found = open_build(directory)
+    found.require_images()
+    with status(f"{directory} for {target.title}") as tell:
+        return flow.implement(
+            found.directory, found.network, found.plan, list(found.sources), target,
+            clock_mhz=clock, baud=baud, seed=seed, progress=tell,
+        )  # fmt: skip
 
 
 def report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:

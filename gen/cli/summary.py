@@ -8,7 +8,7 @@ from binohm.gen.cli.console import emit, print_table
 from binohm.gen.network import Conv, Dense, Network, Scores
 
 __all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_energy"]
-__all__ += ["print_run", "show_network"]
+__all__ += ["print_fpga", "print_run", "show_network"]
 
 Figures = Mapping[str, Any]
 
@@ -196,3 +196,23 @@ def print_demo(facts: Figures, results: Figures, directory: Path) -> None:
     print(f"Report:   {directory / 'report.html'}")
     print(f"Verilog:  {directory / 'rtl'}, top binohm_{facts['name']}")
     print(f"Bench:    make -C {directory / 'tb'}")
+
+
+def print_fpga(figures: Figures) -> None:
+    """What a bitstream takes and gives."""
+    rows: list[list[object]] = []
+    for key, name in (("lut", "LUTs"), ("ff", "flip-flops"), ("bram", "block RAMs")):
+        if figures[key] is not None:
+            rows.append([name, figures[key], f"of {figures['available'][key]:,}"])
+    if figures["fmax_mhz"] is not None:
+        rows.append(["fastest clock, MHz", figures["fmax_mhz"], f"target {figures['target_mhz']}"])
+    clock = f"at {figures['target_mhz']} MHz"
+    rows += [
+        ["cycles an image", figures["initiation_interval_cycles"], ""],
+        ["images per second", figures["images_per_s"], clock],
+        ["latency, us", figures["latency_us"], clock],
+        ["images per second, serial", figures["images_per_s_serial"], f"{figures['baud']:,} baud"],
+    ]
+    print_table(f"{figures['network']} on {figures['title']}", ("", "", ""), rows)
+    if figures["lut"] is None:
+        print("Not run: this board's tools are not open; fpga/ holds their script.")
