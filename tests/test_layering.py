@@ -35,7 +35,7 @@ ONLY = {
         "gen/macros/macro_views.py",
         "gen/macros/pair_views.py",
     },
-    "binohm.gen.build": {"gen/emit.py", "gen/fpga/flow.py"},  # write build directories
+    "binohm.gen.build": {"gen/emit.py", "gen/fpga/flow.py", ACTIONS},  # write Verilog
     "binohm.gen.cli.commands": {"gen/__main__.py"},
     "binohm.gen.cli.train_commands": {COMMANDS},
     "binohm.gen.cli.actions": {COMMANDS, TRAIN},

@@ -8,7 +8,7 @@ from binohm.gen.cli.console import emit, print_table
 from binohm.gen.network import Conv, Dense, Network, Scores
 
 __all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_energy"]
-__all__ += ["print_fpga", "print_run", "show_network"]
+__all__ += ["print_fpga", "print_run", "print_talk", "show_network"]
 
 Figures = Mapping[str, Any]
 
@@ -216,3 +216,20 @@ def print_fpga(figures: Figures) -> None:
     print_table(f"{figures['network']} on {figures['title']}", ("", "", ""), rows)
     if figures["lut"] is None:
         print("Not run: this board's tools are not open; fpga/ holds their script.")
+
+
+def print_talk(figures: Figures) -> None:
+    """What a board answered."""
+    cycles = ", ".join(map(str, figures["cycles"]))
+    rows: list[list[object]] = [
+        ["images", figures["images"], ""],
+        ["differ from golden", figures["mismatches"], ""],
+        ["accuracy, %", round(100 * figures["accuracy"], 2), ""],
+        ["cycles inside", cycles, f"predicted {figures['cycles_predicted']}"],
+        ["seconds", figures["seconds"], ""],
+    ]
+    print_table(f"{figures['port']}", ("", "", ""), rows)
+    if figures["first_mismatch"] is not None:
+        print(f"The first that differs is image {figures['first_mismatch']}.")
+    for fault in figures["faults"]:
+        print(f"Sent again: {fault}.")

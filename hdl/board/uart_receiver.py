@@ -15,8 +15,9 @@ class UartReceiver(wiring.Component):
     A bit is looked at once, in its middle. After a stop bit that is 0 the line must rise before
     another start is seen. A start bit that is over by its middle was a spike, and is forgotten.
 
-    A byte is there ``9 * divisor + divisor // 2 + 2`` cycles after the line fell, the last two of
-    which are for the synchroniser; bytes may follow each other without a gap.
+    A byte is there ``9 * divisor + divisor // 2 + 2`` cycles after the line fell, of which two are
+    for the synchroniser. Bytes may follow each other without a gap, and the line may be 2 % faster
+    or slower.
 
     Parameters
     ----------
@@ -68,7 +69,10 @@ class UartReceiver(wiring.Component):
                 m.d.sync += bit.eq(bit + 1)
                 with m.If(bit == 9):
                     m.d.comb += [self.received.eq(level), self.error.eq(~level)]
-                    m.next = "RISE"
+                    with m.If(level):
+                        m.next = "IDLE"
+                    with m.Else():
+                        m.next = "RISE"
                 with m.Elif(bit != 0):
                     m.d.sync += self.byte.eq(Cat(self.byte[1:], level))
                 with m.Elif(level):
