@@ -13,6 +13,7 @@ from binohm.gen.errors import CapacityError, OutputError
 from binohm.gen.fpga import tools
 from binohm.gen.fpga.boards import Board, constraints
 from binohm.gen.fpga.clocks import made_mhz
+from binohm.gen.fpga.estimate import FEW
 from binohm.gen.fpga.top import divisor, vivado_script, wrapper
 from binohm.gen.network import Network
 from binohm.gen.plan import Plan
@@ -25,9 +26,6 @@ STEPS = {
     "ice40": ("yosys", "nextpnr-ice40", "icepack"),
     "ecp5": ("yosys", "nextpnr-ecp5", "ecppack"),
 }
-
-FEW = 16
-"""Read-only memories of at least so many words go to block RAM."""
 
 
 @dataclass(frozen=True)
