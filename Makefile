@@ -7,7 +7,7 @@ BUILD  ?= build/$(MODEL)
 
 export PYTHON
 
-.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-conv bench-energy bench-learning bench-spine bench-splitting train-splitting docs mutants verilog wheel clean distclean
+.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-conv bench-energy bench-fpga bench-learning bench-spine bench-splitting train-splitting docs mutants verilog wheel clean distclean
 
 all: lint test-fast
 
@@ -25,6 +25,10 @@ $(VENV)/dev: $(VENV)/runtime
 # PyTorch and what draws: training and its benchmarks.
 $(VENV)/train: $(VENV)/dev
 	$(BIN)/pip install -q --editable '.[train]' --group bench && touch $@
+
+# yosys and nextpnr.
+$(VENV)/fpga: $(VENV)/dev
+	$(BIN)/pip install -q --editable '.[fpga]' && touch $@
 
 build/types:
 	mkdir -p $@/binohm
@@ -50,7 +54,7 @@ lint: $(VENV)/dev | build/types
 	$(BIN)/mypy
 
 # Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
-bench: bench-spine bench-energy bench-devices bench-splitting bench-conv bench-learning
+bench: bench-spine bench-energy bench-devices bench-splitting bench-conv bench-learning bench-fpga
 
 # Trains two networks the first time: half an hour.
 bench-devices: $(VENV)/train
@@ -64,6 +68,11 @@ bench-energy: $(VENV)/dev
 # Learns MNIST seven times: hours of one core; what was learned once stays in the user's cache.
 bench-learning: $(VENV)/dev
 	$(BIN)/python bench/learning.py
+	$(BIN)/python bench/tables.py
+
+# Bitstreams for two boards, and syntheses: half an hour; what was made once stays in build/fpga.
+bench-fpga: $(VENV)/fpga
+	$(BIN)/python bench/fpga.py
 	$(BIN)/python bench/tables.py
 
 bench-spine: $(VENV)/dev

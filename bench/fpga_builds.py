@@ -1,6 +1,6 @@
 """Accelerators whose estimates are fitted and judged, and what yosys makes of them.
 
-What was synthesised once stays in ``build/fpga``: half an hour for all, on one core.
+What was synthesised once stays in ``build/fpga``.
 """
 
 import hashlib
@@ -85,7 +85,8 @@ JUDGED = {
     "digits": Case("digits", "", (*PCSA, "array.engines=1", "layers.fc1.columns=64",
                                   "host.input_bytes=1", "host.output_bytes=1")),
     "TFC_1W1A": Case("TFC_1W1A", "", (*PCSA, "array.engines=1", "array.rows=64", "array.columns=64",
-                                      "layers.fc1.columns=784", "host.input_bytes=16",
+                                      "layers.fc1.columns=49", "layers.fc1.engines=16",
+                                      "layers.fc1.slices_per_read=1", "host.input_bytes=16",
                                       "host.output_bytes=16")),
     "words 128-64-10": _pcsa(128, 64, 10, columns=128, engines=2),
     "words 81-50-10, planes": _pcsa(81, 50, 10, form="unsigned", columns=40),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fpga_tables as fpga
 import learning_tables as learning
 from results import ROOT, read
 
@@ -375,6 +376,9 @@ def commands() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "fpga-bitstreams": fpga.bitstreams,
+    "fpga-others": fpga.beside_others,
+    "fpga-errors": fpga.errors,
     "learning-mnist": learning.accuracies,
     "learning-digits": learning.methods,
     "learning-nonlinearity": learning.nonlinearity,

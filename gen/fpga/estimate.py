@@ -76,51 +76,55 @@ def counts(network: Network, plan: Plan) -> Counts | None:
 
 def _layer(layer: LayerPlan) -> dict[str, float]:
     """Bits of a layer: registers, matches counted a cycle, bits chosen from, bits added up."""
-    array, tiles, planes = layer.array, len(layer.tiles), layer.series
-    if array.readout == "pcsa":
-        columns = [_columns(layer, tile) for tile in layer.tiles]
-        read = sum(columns) // layer.chunk
-        total = max(layer.u_range).bit_length() + 2
-        registers = sum(columns) + 2 * tiles + layer.chunk * total
-        matched: float = sum(columns)
-        words = planes * layer.reads_per_output
-        chosen = words * read if words > 1 else 0
-        added = layer.chunk * total
-    else:
-        registers, matched, chosen, added = 0, 0, 0, 0
-        for tile in layer.tiles:
-            rows = tile.inputs[1] - tile.inputs[0]
-            columns = tile.outputs[1] - tile.outputs[0]
-            field = max(1, array.adc_bits)
-            steps = array.depth
-            lines = rows * (2 if layer.drive == "bipolar" else 1)
-            answers = columns * field
-            registers += lines + answers + (steps - 1) * array.per_cycle * field
-            registers += array.ref_codes * array.ref_bits
-            matched += array.per_cycle * (rows + 2 * array.bias_rows)
-            chosen += answers if layer.chunks > 1 else 0
-            added += layer.chunk * field / max(1, len({t.outputs for t in layer.tiles}))
-        chosen += planes * layer.inputs if planes > 1 else 0
-        if array.readout == "adc":
-            total = max(layer.u_range).bit_length() + 2
-            words = layer.chunks * layer.chunk * total if len(layer.planes) > 1 else 0
-            registers += layer.chunk * total + words
-            added += layer.chunk * total
-    driven = 0
+    found = _words(layer) if layer.array.readout == "pcsa" else _walk(layer)
     if layer.driven:
-        driven = (array.outstanding + 4) * max(1, max(layer.u_range).bit_length())
-    scores = 0
+        found["registers"] += (layer.array.outstanding + 4) * _sum_bits(layer)
+    found["scores"] = 0.0
     if layer.scores:
-        scores = SCORE_BITS * (layer.chunks * layer.chunk + layer.outputs)
+        found["scores"] += SCORE_BITS * (layer.chunks * layer.chunk + layer.outputs)
     else:
-        registers += layer.chunk + (layer.chunks - 1) * layer.chunk + layer.outputs
+        found["registers"] += layer.chunks * layer.chunk + layer.outputs
+    return found
+
+
+def _sum_bits(layer: LayerPlan) -> int:
+    return max(layer.u_range).bit_length() + 2
+
+
+def _words(layer: LayerPlan) -> dict[str, float]:
+    """Of arrays that are read word by word: inputs that wait, popcounts, accumulators."""
+    held = sum(_columns(layer, tile) for tile in layer.tiles)
+    added = layer.chunk * _sum_bits(layer)
+    parts = layer.series * layer.reads_per_output
     return {
-        "registers": registers + driven,
-        "matched": matched,
-        "chosen": chosen,
+        "registers": held + 2 * len(layer.tiles) + added,
+        "matched": held,
+        "chosen": parts * held / layer.chunk if parts > 1 else 0.0,
         "added": added,
-        "scores": scores,
     }
+
+
+def _walk(layer: LayerPlan) -> dict[str, float]:
+    """Of arrays whose columns are walked along: lines, answers, sums."""
+    array = layer.array
+    field = max(1, array.adc_bits)
+    rows_of_tiles = len(layer.tiles) / len({tile.outputs for tile in layer.tiles})
+    found = {"registers": 0.0, "matched": 0.0, "chosen": 0.0, "added": 0.0}
+    for tile in layer.tiles:
+        rows = tile.inputs[1] - tile.inputs[0]
+        answers = (tile.outputs[1] - tile.outputs[0]) * field
+        found["registers"] += rows * (2 if layer.drive == "bipolar" else 1)
+        found["registers"] += answers + (array.depth - 1) * array.per_cycle * field
+        found["registers"] += array.ref_codes * array.ref_bits
+        found["matched"] += array.per_cycle * (rows + 2 * array.bias_rows)
+        found["chosen"] += answers if layer.chunks > 1 else 0
+    found["chosen"] += layer.series * layer.inputs if layer.series > 1 else 0
+    found["added"] += rows_of_tiles * layer.chunk * field
+    if array.readout == "adc":
+        sums = layer.chunk * _sum_bits(layer)
+        found["registers"] += sums + (sums * layer.chunks if layer.series > 1 else 0)
+        found["added"] += sums
+    return found
 
 
 def _columns(layer: LayerPlan, tile: Tile) -> int:
