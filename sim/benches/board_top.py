@@ -149,12 +149,13 @@ async def drops_what_is_wrong(dut: Any) -> None:
     ]
     for data, fault, broken in cases:
         await bench.fails(data, fault, broken=broken)
+        assert dut.led_fault.value == 1
         if random.random() < 0.5:
             await bench.works(picture())
-    assert bench.dut.led_fault.value != 0 or bench.good
+            assert dut.led_fault.value == 0
     await bench.send(b"\xc0\xc0\xc0")  # nothing between two ends is nothing
     await bench.works(picture())
-    assert bench.dut.led_fault.value == 0
+    assert dut.led_fault.value == 0
     await bench.silence()
 
 
@@ -167,7 +168,7 @@ async def takes_one_image_at_a_time(dut: Any) -> None:
     tag = bench.tag
     other, question = bench.request(IMAGE, picture()), bench.request(IDENTIFY)
     await ClockCycles(dut.clk, 20)
-    assert bench.dut.led_busy.value == 1
+    assert dut.led_busy.value == 1
     await bench.send(other[:4] + b"\xc0")  # enough of an image
     await bench.send(question)
     kept, bench.tag = bench.tag, tag
