@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from small_build import small_build, small_network
 
+from binohm.gen.__main__ import main
 from binohm.gen.build import board_module
 from binohm.gen.errors import CapacityError, ConfigError, DataError, ToolError
 from binohm.gen.fpga import flow, tools
@@ -173,6 +174,33 @@ def test_a_bitstream_has_its_figures(
     assert slow["met"] is False
     ulx3s = flow.implement(directory, network, plan, [], find("ulx3s"), clock_mhz=40)
     assert (ulx3s["lut"], ulx3s["ff"], ulx3s["bram"]) == (7 + 4 + 4, 5, 3)
+
+
+def test_the_command_line_says_when_a_clock_is_missed(
+    built: tuple[Path, Network, Plan],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["fpga", str(built[0]), "--board", "icebreaker"]
+    stand_in(monkeypatch, fmax=18.0)
+    assert main(words) == 0
+    assert "18.0 MHz" not in capsys.readouterr().err
+    stand_in(monkeypatch, fmax=17.99)
+    assert main([*words, "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["met"] is False
+    assert "iCEBreaker: 17.99 MHz of 18.0 MHz; try another --seed" in said.err
+    assert main(["fpga", str(built[0]), "--board", "tangnano9k"]) == 0
+    assert "Not run: fpga/tangnano9k/ holds" in capsys.readouterr().out
+
+
+def test_the_command_line_talks_to_one_board(
+    built: tuple[Path, Network, Plan], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["talk", str(built[0]), "--data", "digits"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == "binohm: error: talk takes either --port or --simulator\n"
+    assert main([*words, "--port", "x", "--simulator", "icarus"]) == 2
 
 
 def test_what_failed_leaves_no_bitstream(

@@ -362,7 +362,7 @@ def wave(
 def fpga(
     directory: Directory,
     board: Annotated[
-        str, typer.Option(metavar="BOARD", help="icebreaker, ulx3s; arty: a project, not run.")
+        str, typer.Option(metavar="BOARD", help="icebreaker, ulx3s; arty, tangnano9k: not run.")
     ],
     clock: Annotated[
         float | None,

@@ -220,7 +220,7 @@ def print_fpga(figures: Figures) -> None:
     ]
     print_table(f"{figures['network']} on {figures['title']}", ("", "", ""), rows)
     if figures["lut"] is None:
-        print("Not run: this board's tools are not open; fpga/ holds their script.")
+        print(f"Not run: fpga/{figures['board']}/ holds sources, pins, and Vivado's script if any.")
 
 
 def print_talk(figures: Figures) -> None:

@@ -117,7 +117,7 @@ def implement(
         own[1]: wrapper(board, plan, settings),
         f"{here}/{board.pins}": constraints(board.pins),
     }
-    if not steps:
+    if board.family == "xilinx":
         texts[f"{here}/vivado.tcl"] = vivado_script(board, files, memories)
     try:
         shutil.rmtree(directory / here, ignore_errors=True)
