@@ -52,7 +52,7 @@ def simulated(build: Build, board: str, simulator: str) -> Iterator[str]:
             try:
                 run_bench(
                     [place / "board.v", *(build.directory / source for source in build.sources)],
-                    top=f"{build.top}_board",
+                    top=f"binohm_{build.plan.name}_board",
                     bench="binohm.sim.benches.board_port",
                     build_dir=place,
                     simulator=simulator,
