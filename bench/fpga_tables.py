@@ -70,7 +70,7 @@ def errors() -> str:
     found = figures().get("estimate_error_percent")
     if found is None:
         return NOT_MEASURED
-    heads = ["build, family", "LUT, %", "FF, %", "block RAM, %"]
+    heads = ["build", "LUT, %", "FF, %", "block RAM, %"]
     return table(heads, [
         [name, *(f"{error:+.1f}" for error in kinds.values())] for name, kinds in found.items()
     ])  # fmt: skip

@@ -18,6 +18,12 @@ from binohm.hdl.pipeline import Pipeline, PixelSpec
 
 __all__ = ["board_module", "build_id", "modules"]
 
+WAIVED = (
+    "CASEOVERLAP", "DECLFILENAME", "PINMISSING", "PROCASSINIT", "UNUSEDSIGNAL", "WIDTHEXPAND",
+    "WIDTHTRUNC",
+)  # fmt: skip
+"""Verilator's rules that conversion breaks in a board's module, most of them as in the build's."""
+
 
 def modules(network: Network, plan: Plan, *, maps: bool = False) -> dict[str, str]:
     """Verilog text of every module but sockets, macros and memories, by module name, top first.
@@ -60,7 +66,11 @@ def board_module(network: Network, plan: Plan, divisor: int) -> str:
         output_bytes=plan.host.output_bytes,
         build_id=build_id(plan),
     )
-    return to_verilog({f"{name}_board": top}, ports={f"{name}_board": top.ports})[f"{name}_board"]
+    module = f"{name}_board"
+    text = to_verilog({module: top}, ports={module: top.ports})[module]
+    off = "".join(f"/* verilator lint_off {rule} */\n" for rule in WAIVED)
+    on = "".join(f"/* verilator lint_on {rule} */\n" for rule in WAIVED)
+    return f"// What conversion writes; the registers' bus is not used.\n{off}{text}{on}"
 
 
 def build_id(plan: Plan) -> int:

@@ -6,6 +6,7 @@ Nothing here needs yosys or nextpnr but the tests marked ``extras``.
 import json
 import os
 import re
+import subprocess
 import threading
 import zlib
 from fractions import Fraction
@@ -31,6 +32,7 @@ from binohm.sim.board.simulated import DIVISOR, simulated
 from binohm.sim.board.talk import Remote, talk
 from binohm.sim.directory import open_build
 from binohm.sim.golden import forward
+from binohm.sim.tools import environment
 
 PORTS = ("clk_in", "button", "rx", "tx", "led_busy", "led_fault")
 WORDS = {
@@ -63,6 +65,18 @@ def test_every_port_has_its_pin(built: tuple[Path, Network, Plan], name: str) ->
         "xdc": r"PACKAGE_PIN .*get_ports (\w+)",
     }[board.pins[-3:]]
     assert sorted(re.findall(located, text)) == sorted(declared)
+
+
+def test_the_board_is_lint_clean(built: tuple[Path, Network, Plan]) -> None:
+    directory, network, plan = built
+    module = f"binohm_{plan.name}_board"
+    (directory / f"{module}.v").write_text(board_module(network, plan, 18), encoding="utf-8")
+    sources = [*open_build(directory).sources, f"{module}.v"]
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", module, "lint.vlt", *sources]
+    done = subprocess.run(
+        command, cwd=directory, env={**os.environ, **environment()}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -91,10 +91,11 @@ def print_build(facts: Figures) -> None:
     print_table("In all", ("arrays", "cells", "cells used", "weights"), [
         [totals[key] for key in ("macros", "cells", "cells_used", "weights")]
     ])  # fmt: skip
-    if facts.get("fpga"):
-        print_table("On an FPGA, estimated", ("family", "LUTs", "flip-flops", "block RAMs"), [
-            [family, taken["lut"], taken["ff"], taken["bram"]]
-            for family, taken in facts["fpga"].items()
+    if taken := facts.get("fpga"):
+        blocks = taken["bram"]
+        heads = ("LUTs", "flip-flops", *(f"block RAMs, {family}" for family in blocks))
+        print_table("On an FPGA, estimated", heads, [
+            [taken["lut"], taken["ff"], *blocks.values()]
         ])  # fmt: skip
     rows = [
         [layer["name"], own["planes"], own["replicas"], own["cells_once"], layer["cells"],

@@ -17,7 +17,7 @@ from binohm.gen.plan import LayerPlan, Plan, Tile
 __all__ = ["FAMILIES", "FEW", "counts", "estimate"]
 
 FAMILIES = {"ice40": (16, 256), "ecp5": (36, 512)}
-"""Families with a model: width and depth of a block RAM where it is widest."""
+"""Families of devices: width and depth of a block RAM where it is widest."""
 
 FEW = 16
 """Read-only memories of at least so many words go to block RAM, others to LUTs."""
@@ -27,22 +27,16 @@ SCORE_BITS = 32
 Counts = dict[str, dict[str, float]]
 
 
-def estimate(network: Network, plan: Plan) -> dict[str, dict[str, int]] | None:
-    """``lut``, ``ff`` and ``bram`` by family; None for what is not estimated."""
+def estimate(network: Network, plan: Plan) -> dict[str, Any] | None:
+    """``lut`` (of four inputs), ``ff``, and ``bram`` by family; None for what is not estimated."""
     found = counts(network, plan)
     if found is None:
         return None
-    return {
-        family: {
-            **{
-                kind: round(sum(_model()[family][kind][name] * n for name, n in numbers.items()))
-                for kind, numbers in found.items()
-            },
-            "bram": _block_rams(plan, family),
-        }
-        for family in FAMILIES
-        if family in _model()
+    sums = {
+        kind: round(sum(_model()[kind][name] * number for name, number in numbers.items()))
+        for kind, numbers in found.items()
     }
+    return {**sums, "bram": {family: _block_rams(plan, family) for family in FAMILIES}}
 
 
 def counts(network: Network, plan: Plan) -> Counts | None:
