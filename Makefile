@@ -46,7 +46,7 @@ test-fast: $(VENV)/dev
 	$(BIN)/pytest -n 2 -m "not slow and not extras"
 
 # What needs the network or more than the dev group: a fresh clone, a real installation.
-test-extras: $(VENV)/train
+test-extras: $(VENV)/train $(VENV)/fpga
 	$(BIN)/pytest -m extras
 
 lint: $(VENV)/dev | build/types

