@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fpga_builds import CACHE, FITTED, JUDGED, Case, made, synthesised
+from fpga_builds import CACHE, FITTED, JUDGED, SHOWN, Case, made, synthesised
 from numpy.typing import NDArray
 from results import ROOT, Figures, measure_parts
 
@@ -47,7 +47,7 @@ def say(text: str) -> None:
 def bitstream(name: str) -> dict[str, Any]:
     """Figures of one of :data:`BUILDS`, made now or before."""
     network_name, board_name, clock = BUILDS[name]
-    network, plan = made(JUDGED[network_name])
+    network, plan = made(SHOWN[network_name])
     place = CACHE / f"{plan.name}-{build_id(plan):08x}"
     kept = place / "fpga" / board_name / "fpga.json"
     if kept.is_file():

@@ -27,11 +27,11 @@ from binohm.gen.plan import Plan
 sys.path.append(str(ROOT / "tests"))
 from random_networks import random_network
 
-__all__ = ["FITTED", "JUDGED", "Case", "made", "synthesised"]
+__all__ = ["FITTED", "JUDGED", "SHOWN", "Case", "made", "synthesised"]
 
 CACHE = ROOT / "build" / "fpga"
 
-PCSA, SA, ADC = (("array.readout=pcsa",), (), ("array.readout=adc",))
+PCSA, ADC = ("array.readout=pcsa",), ("array.readout=adc",)
 
 
 @dataclass(frozen=True)
@@ -60,41 +60,33 @@ def _walked(
     return Case(sizes, form, (*settings, f"array.columns_per_cycle={at_once}", *more))
 
 
-REFERENCE = ("array.threshold=reference", "array.reference_per_column=true")
-
 FITTED = {
     "words 64-32-10": _pcsa(64, 32, 10, columns=64),
     "words 64-64-10, planes": _pcsa(64, 64, 10, form="unsigned", columns=32, engines=2),
     "words 196-64-10": _pcsa(196, 64, 10, columns=196),
     "words 100-48-32-10": _pcsa(100, 48, 32, 10, columns=50, engines=4),
     "words 64-128-10, planes": _pcsa(64, 128, 10, form="unsigned", columns=64, width=1),
-    "words 300-40-10": _pcsa(300, 40, 10, columns=100, width=4),
-    "words 64-96-10, planes": _pcsa(64, 96, 10, form="unsigned", columns=64, engines=3),
     "sense 64-64-10": _walked(64, 64, 10, rows=64, columns=32),
-    "sense 100-64-32-10": _walked(100, 64, 32, 10, rows=100, columns=32, at_once=2),
-    "sense 64-128-10": _walked(64, 128, 10, rows=64, columns=64, at_once=4),
-    "codes 128-64-10": _walked(128, 64, 10, rows=128, columns=32, more=REFERENCE),
-    "converters 64-32-10, planes": _walked(
-        64, 32, 10, form="unsigned", rows=64, columns=32, more=ADC
-    ),
     "converters 64-64-10": _walked(64, 64, 10, rows=64, columns=16, more=ADC),
-    "converters 48-40-24-5": _walked(48, 40, 24, 5, rows=48, columns=32, at_once=2, more=ADC),
-}  # fmt: skip
+}
 
-JUDGED = {
+SHOWN = {
     "digits": Case("digits", "", (*PCSA, "array.engines=1", "layers.fc1.columns=64",
                                   "host.input_bytes=1", "host.output_bytes=1")),
     "TFC_1W1A": Case("TFC_1W1A", "", (*PCSA, "array.engines=1", "array.rows=64", "array.columns=64",
                                       "layers.fc1.columns=49", "layers.fc1.engines=16",
                                       "layers.fc1.slices_per_read=1", "host.input_bytes=16",
                                       "host.output_bytes=16")),
+}  # fmt: skip
+
+JUDGED = {
+    "digits": SHOWN["digits"],
     "words 128-64-10": _pcsa(128, 64, 10, columns=128, engines=2),
     "words 81-50-10, planes": _pcsa(81, 50, 10, form="unsigned", columns=40),
     "words 160-64-32-10": _pcsa(160, 64, 32, 10, columns=80, width=4),
     "sense 96-96-10": _walked(96, 96, 10, rows=96, columns=48),
-    "sense 64-64-64-10": _walked(64, 64, 64, 10, rows=64, columns=64, at_once=2),
     "converters 64-80-20": _walked(64, 80, 20, rows=64, columns=40, more=ADC),
-}  # fmt: skip
+}
 
 
 def made(case: Case) -> tuple[Network, Plan]:

@@ -111,6 +111,7 @@ def _walk(layer: LayerPlan) -> dict[str, float]:
         found["registers"] += answers + (array.depth - 1) * array.per_cycle * field
         found["registers"] += array.ref_codes * array.ref_bits
         found["matched"] += array.per_cycle * (rows + 2 * array.bias_rows)
+        found["matched"] += rows if array.readout == "sa" else 0  # of which, how many are driven
         found["chosen"] += answers if layer.chunks > 1 else 0
     found["chosen"] += layer.series * layer.inputs if layer.series > 1 else 0
     found["added"] += rows_of_tiles * layer.chunk * field
