@@ -7,7 +7,7 @@ BUILD  ?= build/$(MODEL)
 
 export PYTHON
 
-.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-conv bench-energy bench-learning bench-soc bench-spine bench-splitting train-splitting docs mutants soc verilog wheel clean distclean
+.PHONY: all demo test test-fast test-extras lint bench bench-devices bench-conv bench-energy bench-fpga bench-learning bench-soc bench-spine bench-splitting train-splitting docs mutants soc verilog wheel clean distclean
 
 all: lint test-fast
 
@@ -31,9 +31,13 @@ $(VENV)/soc: $(VENV)/train
 	.ci/tools riscv64-unknown-elf-gcc
 	$(BIN)/pip install -q --editable '.[soc,train]' && touch $@
 
+# yosys and nextpnr.
+$(VENV)/fpga: $(VENV)/dev
+	$(BIN)/pip install -q --editable '.[fpga]' && touch $@
+
 build/types:
 	mkdir -p $@/binohm
-	for p in hdl gen sim; do ln -sfn ../../../$$p $@/binohm/$$p; done
+	for p in hdl gen sim constraints; do ln -sfn ../../../$$p $@/binohm/$$p; done
 
 # The digits network from weights to checked Verilog, accuracy and a report, in build/demo.
 demo: $(VENV)/runtime
@@ -47,7 +51,7 @@ test-fast: $(VENV)/dev
 	$(BIN)/pytest -n 2 -m "not slow and not extras"
 
 # What needs the network or more than the dev group: a fresh clone, a real installation.
-test-extras: $(VENV)/soc
+test-extras: $(VENV)/soc $(VENV)/fpga
 	$(BIN)/pytest -m extras
 
 lint: $(VENV)/dev | build/types
@@ -55,7 +59,7 @@ lint: $(VENV)/dev | build/types
 	$(BIN)/mypy
 
 # Every benchmark writes docs/results/<name>.json; the tables in README and docs come from there.
-bench: bench-spine bench-energy bench-devices bench-splitting bench-conv bench-soc bench-learning
+bench: bench-spine bench-energy bench-devices bench-splitting bench-conv bench-soc bench-fpga bench-learning
 
 # Trains two networks the first time: half an hour.
 bench-devices: $(VENV)/train
@@ -69,6 +73,11 @@ bench-energy: $(VENV)/dev
 # Learns MNIST seven times: hours of one core; what was learned once stays in the user's cache.
 bench-learning: $(VENV)/dev
 	$(BIN)/python bench/learning.py
+	$(BIN)/python bench/tables.py
+
+# Bitstreams for two boards, and syntheses: half an hour; what was made once stays in build/fpga.
+bench-fpga: $(VENV)/fpga
+	$(BIN)/python bench/fpga.py
 	$(BIN)/python bench/tables.py
 
 bench-spine: $(VENV)/dev

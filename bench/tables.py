@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fpga_tables as fpga
 import learning_tables as learning
 import soc_tables as soc
 from results import ROOT, read
@@ -381,6 +382,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "soc-baselines": soc.baselines,
     "soc-area": soc.areas,
     "soc-devices": soc.devices,
+    "fpga-bitstreams": fpga.bitstreams,
+    "fpga-others": fpga.beside_others,
+    "fpga-errors": fpga.errors,
     "learning-mnist": learning.accuracies,
     "learning-digits": learning.methods,
     "learning-nonlinearity": learning.nonlinearity,

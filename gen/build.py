@@ -10,13 +10,20 @@ from binohm.gen.network import Network
 from binohm.gen.plan import LayerPlan, Plan
 from binohm.gen.verilog import to_verilog
 from binohm.hdl.arrays.program_port import ProgramSpec
+from binohm.hdl.board.board_top import BoardTop
 from binohm.hdl.layers.conv import ConvSpec, PoolSpec
 from binohm.hdl.layers.layer import Layer
 from binohm.hdl.layers.layer_spec import LayerSpec, TileSpec
 from binohm.hdl.library import Library
 from binohm.hdl.pipeline import Pipeline, PixelSpec
 
-__all__ = ["build_id", "modules"]
+__all__ = ["board_module", "build_id", "modules"]
+
+WAIVED = (
+    "CASEOVERLAP", "DECLFILENAME", "PINMISSING", "PROCASSINIT", "UNUSEDSIGNAL", "WIDTHEXPAND",
+    "WIDTHTRUNC",
+)  # fmt: skip
+"""Verilator's rules that conversion breaks in a board's module, most of them as in the build's."""
 
 
 def modules(network: Network, plan: Plan, *, maps: bool = False) -> dict[str, str]:
@@ -43,6 +50,28 @@ def modules(network: Network, plan: Plan, *, maps: bool = False) -> dict[str, st
     chain = {prefix: top} | {f"{prefix}_layer_{name}": layer for name, layer in layers}
     texts = to_verilog(chain, ports={prefix: top.ports})
     return texts | to_verilog(library.components)
+
+
+def board_module(network: Network, plan: Plan, divisor: int) -> str:
+    """Verilog text of ``binohm_<name>_board``: the accelerator behind a serial line.
+
+    ``divisor`` is the number of clock cycles of a bit on the line.
+    """
+    name = f"binohm_{plan.name}"
+    top = BoardTop(
+        name,
+        divisor=divisor,
+        elements=network.input.elements,
+        result_bytes=4 * (1 + network.scores.outputs * plan.host.scores),
+        input_bytes=plan.host.input_bytes,
+        output_bytes=plan.host.output_bytes,
+        build_id=build_id(plan),
+    )
+    module = f"{name}_board"
+    text = to_verilog({module: top}, ports={module: top.ports})[module]
+    off = "".join(f"/* verilator lint_off {rule} */\n" for rule in WAIVED)
+    on = "".join(f"/* verilator lint_on {rule} */\n" for rule in WAIVED)
+    return f"// What conversion writes; the registers' bus is not used.\n{off}{text}{on}"
 
 
 def build_id(plan: Plan) -> int:

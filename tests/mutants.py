@@ -32,7 +32,7 @@ def copy_project(target: Path) -> dict[str, str]:
         shutil.copy(ROOT / file, target / file)
     space = target / "import" / "binohm"
     space.mkdir(parents=True)
-    for part in ("hdl", "gen", "sim"):
+    for part in ("hdl", "gen", "sim", "constraints"):
         (space / part).symlink_to(target / part)
     return {**os.environ, "PYTHONPATH": str(space.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 

@@ -38,7 +38,7 @@ ONLY = {
         "gen/macros/macro_views.py",
         "gen/macros/pair_views.py",
     },
-    "binohm.gen.build": {"gen/emit.py"},  # writes build directories
+    "binohm.gen.build": {"gen/emit.py", "gen/fpga/flow.py", ACTIONS},  # write Verilog
     "binohm.gen.cli.commands": {"gen/__main__.py"},
     "binohm.gen.cli.train_commands": {COMMANDS},
     "binohm.gen.cli.soc_command": {COMMANDS},

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PIP = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
 DATA = {
+    "binohm/constraints/icebreaker.pcf",
     "binohm/gen/data/digits.npz",
     "binohm/gen/macros/digital_sa.v",
     "binohm/gen/templates/report.html.j2",
@@ -26,7 +27,7 @@ DATA = {
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy that has no leftovers of older ones."""
     place = tmp_path_factory.mktemp("wheel")
-    for package in ("hdl", "gen", "sim"):
+    for package in ("hdl", "gen", "sim", "constraints"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, place / "source" / package, ignore=ignore)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -41,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_packages_and_their_data(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert names >= DATA
-    for package in ("hdl", "gen", "sim"):
+    for package in ("hdl", "gen", "sim", "constraints"):
         tracked = {f"binohm/{path.relative_to(ROOT)}" for path in (ROOT / package).rglob("*.py")}
         assert tracked <= names
     foreign = {name for name in names if name.split("/")[:2][0] != "binohm"}

@@ -7,8 +7,9 @@ Here the generator meets the simulation: with the commands, the only module of `
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +17,12 @@ from typing import Any, Literal
 import numpy as np
 
 from binohm.gen import config as configuration
+from binohm.gen.build import board_module
 from binohm.gen.cli.console import bar, status
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
 from binohm.gen.errors import ConfigError, DataError, OutputError, ToolError
+from binohm.gen.fpga import boards, flow
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.macros import datasheet
 from binohm.gen.macros.macro_views import macro_pins
@@ -37,6 +40,9 @@ from binohm.gen.training.recipe import Recipe, Trained
 from binohm.sim import check as checking
 from binohm.sim import conformance
 from binohm.sim import run as running
+from binohm.sim.board import simulated
+from binohm.sim.board import talk as talking
+from binohm.sim.board.port import Port
 from binohm.sim.conformance import Promise
 from binohm.sim.datasets import Labelled
 from binohm.sim.datasets import load as load_data
@@ -48,7 +54,13 @@ from binohm.sim.fetch import places
 from binohm.sim.tools import SIMULATORS
 
 __all__ = ["PICTURES", "build", "check", "embedded", "labelled", "load_network", "report", "run"]
-__all__ += ["TRAINED_ON", "check_macro", "train"]
+__all__ += ["TRAINED_ON", "check_macro", "fpga", "talk", "train"]
+
+ANSWER_S = 2.0
+"""Patience with a board, beside the time that an image takes on the line."""
+
+SIMULATED_S = 120.0
+"""Patience with a simulated board."""
 
 PICTURES = 8
 """Images that the bench in tb/ shows."""
@@ -276,6 +288,63 @@ def _on_disk(what: str) -> Iterator[Path]:
         made = Path(place) / "model.npz"
         load_network(what).save(made)
         yield made
+
+
+def fpga(directory: Path, board: str, clock: float | None, baud: int, seed: int) -> dict[str, Any]:
+    """Make the bitstream of a build for a board."""
+    target = boards.find(board)
+    found = open_build(directory)
+    found.require_images()
+    with status(f"{directory} for {target.title}") as tell:
+        return flow.implement(
+            found.directory, found.network, found.plan, list(found.sources), target,
+            clock_mhz=clock, baud=baud, seed=seed, progress=tell,
+        )  # fmt: skip
+
+
+def talk(
+    directory: Path,
+    data: str,
+    images: int,
+    port: str | None,
+    baud: int,
+    simulator: str | None,
+) -> dict[str, Any]:
+    """Send images to a board, or to its simulation, and compare the answers with golden."""
+    if (port is None) == (simulator is None):
+        raise ConfigError("talk takes either --port or --simulator")
+    found = open_build(directory)
+    x, y = labelled(data)
+    x, y = running.fitting(found.network, x[:images]), y[:images]
+    with ExitStack() as stack:
+        if simulator is not None:
+            board = board_module(found.network, found.plan, simulated.DIVISOR)
+            with status(f"compile the board of {directory} for {simulator}"):
+                port = stack.enter_context(simulated.simulated(found, board, simulator))
+            baud, patience = 9600, SIMULATED_S
+        else:
+            patience = ANSWER_S + 20 * found.network.input.elements / baud
+        line = stack.enter_context(Port(str(port), baud))
+        shown = stack.enter_context(bar(f"talk to {port}"))
+        begin = time.monotonic()
+        talked = talking.talk(
+            talking.Remote(line, patience), found.network, found.plan, x,
+            lambda done: shown(done, len(x)),
+        )  # fmt: skip
+        seconds = time.monotonic() - begin
+    beats = found.plan.host.input_beats(found.network.input.elements)
+    beats += found.plan.host.output_beats(found.network.scores.outputs)
+    return {
+        "port": simulator or port,
+        "images": len(x),
+        "mismatches": talked.mismatches,
+        "first_mismatch": talked.first_mismatch,
+        "accuracy": float((talked.predictions == y).mean()),
+        "cycles": list(talked.cycles),
+        "cycles_predicted": predict(found.network, found.plan).latency - beats + 2,
+        "faults": list(talked.faults),
+        "seconds": round(seconds, 3),
+    }
 
 
 def report(directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -360,6 +360,64 @@ def wave(
         print(path)
 
 
+@app.command(epilog="Example: binohm fpga build/digits --board icebreaker")
+def fpga(
+    directory: Directory,
+    board: Annotated[
+        str, typer.Option(metavar="BOARD", help="icebreaker, ulx3s; arty, tangnano9k: not run.")
+    ],
+    clock: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="MHZ", help="Target.", show_default="the board's"),
+    ] = None,
+    baud: Annotated[int, typer.Option(min=300, help="Bits per second on the line.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(min=1, help="Of placement.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Make a bitstream with open tools; exit 1 if it is not as fast as its clock."""
+    from binohm.gen.cli import actions
+    from binohm.gen.cli.console import emit, note
+    from binohm.gen.cli.summary import print_fpga
+
+    figures = actions.fpga(directory, board, clock, baud, seed)
+    if as_json:
+        emit(figures)
+    else:
+        print_fpga(figures)
+    if figures["met"] is False:
+        note(
+            f"{figures['title']}: {figures['fmax_mhz']} MHz of {figures['target_mhz']} MHz; try "
+            "another --seed, a lower --clock, or fewer columns_per_cycle"
+        )
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: binohm talk build/digits --port /dev/ttyUSB1 --data digits")
+def talk(
+    directory: Directory,
+    data: Annotated[str, typer.Option(metavar="DATA", help=DATA)],
+    port: Annotated[str | None, typer.Option(help="The board's serial port.")] = None,
+    simulator: Annotated[
+        Literal["verilator", "icarus"] | None, typer.Option(help="A simulated board instead.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Only the first so many.")] = 100,
+    baud: Annotated[int, typer.Option(min=300, help="Of the bitstream.")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """Send test images to a board and compare its answers; exit 1 if one differs from golden."""
+    from binohm.gen.cli import actions
+    from binohm.gen.cli.console import emit
+    from binohm.gen.cli.summary import print_talk
+
+    figures = actions.talk(directory, data, images, port, baud, simulator)
+    if as_json:
+        emit(figures)
+    else:
+        print_talk(figures)
+    if figures["mismatches"] or figures["cycles"] != [figures["cycles_predicted"]]:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: binohm report build/tfc --svg tfc.svg")
 def report(
     directory: Directory,

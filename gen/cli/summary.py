@@ -8,7 +8,7 @@ from binohm.gen.cli.console import emit, print_table
 from binohm.gen.network import Conv, Dense, Network, Scores
 
 __all__ = ["network_figures", "print_build", "print_check", "print_demo", "print_energy"]
-__all__ += ["print_run", "show_network"]
+__all__ += ["print_fpga", "print_run", "print_talk", "show_network"]
 
 Figures = Mapping[str, Any]
 
@@ -91,6 +91,12 @@ def print_build(facts: Figures) -> None:
     print_table("In all", ("arrays", "cells", "cells used", "weights"), [
         [totals[key] for key in ("macros", "cells", "cells_used", "weights")]
     ])  # fmt: skip
+    if taken := facts.get("fpga"):
+        blocks = taken["bram"]
+        kinds = ("LUTs", "flip-flops", *(f"block RAMs, {family}" for family in blocks))
+        print_table("On an FPGA, estimated", kinds, [
+            [taken["lut"], taken["ff"], *blocks.values()]
+        ])  # fmt: skip
     rows = [
         [layer["name"], own["planes"], own["replicas"], own["cells_once"], layer["cells"],
          own["interval_once"], layer["interval"]]
@@ -196,3 +202,40 @@ def print_demo(facts: Figures, results: Figures, directory: Path) -> None:
     print(f"Report:   {directory / 'report.html'}")
     print(f"Verilog:  {directory / 'rtl'}, top binohm_{facts['name']}")
     print(f"Bench:    make -C {directory / 'tb'}")
+
+
+def print_fpga(figures: Figures) -> None:
+    """What a bitstream takes and gives."""
+    rows: list[list[object]] = []
+    for key, name in (("lut", "LUTs"), ("ff", "flip-flops"), ("bram", "block RAMs")):
+        if figures[key] is not None:
+            rows.append([name, figures[key], f"of {figures['available'][key]:,}"])
+    if figures["fmax_mhz"] is not None:
+        rows.append(["fastest clock, MHz", figures["fmax_mhz"], f"target {figures['target_mhz']}"])
+    clock = f"at {figures['target_mhz']} MHz"
+    rows += [
+        ["cycles an image", figures["initiation_interval_cycles"], ""],
+        ["images per second", figures["images_per_s"], clock],
+        ["latency, us", figures["latency_us"], clock],
+        ["images per second, serial", figures["images_per_s_serial"], f"{figures['baud']:,} baud"],
+    ]
+    print_table(f"{figures['network']} on {figures['title']}", ("", "", ""), rows)
+    if figures["lut"] is None:
+        print(f"Not run: fpga/{figures['board']}/ holds sources, pins, and Vivado's script if any.")
+
+
+def print_talk(figures: Figures) -> None:
+    """What a board answered."""
+    cycles = ", ".join(map(str, figures["cycles"]))
+    rows: list[list[object]] = [
+        ["images", figures["images"], ""],
+        ["differ from golden", figures["mismatches"], ""],
+        ["accuracy, %", round(100 * figures["accuracy"], 2), ""],
+        ["cycles inside", cycles, f"predicted {figures['cycles_predicted']}"],
+        ["seconds", figures["seconds"], ""],
+    ]
+    print_table(f"{figures['port']}", ("", "", ""), rows)
+    if figures["first_mismatch"] is not None:
+        print(f"The first that differs is image {figures['first_mismatch']}.")
+    for fault in figures["faults"]:
+        print(f"Sent again: {fault}.")

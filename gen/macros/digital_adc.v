@@ -54,6 +54,7 @@ module binohm_digital_adc #(
 
     integer c;
     always @* begin
+        c = 0;  // in every case: no latch
         part = {PER_CYCLE*ADC_BITS{1'b0}};
         if (busy) begin
             /* verilator unroll_disable */

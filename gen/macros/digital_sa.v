@@ -124,6 +124,7 @@ module binohm_digital_sa #(
                 end
             endfunction
             always @* begin
+                c = 0;  // in every case: no latch
                 part = {PER_CYCLE{1'b0}};
                 if (busy) begin
                     /* verilator unroll_disable */
@@ -137,6 +138,7 @@ module binohm_digital_sa #(
             end
         end else if (BIAS_ROWS == 0) begin : unbiased
             always @* begin
+                c = 0;  // in every case: no latch
                 part = {PER_CYCLE{1'b0}};
                 if (busy) begin
                     /* verilator unroll_disable */
@@ -151,6 +153,7 @@ module binohm_digital_sa #(
             wire [BIAS-1:0] bias_p = line_p[LINES-1:ROWS];
             wire [BIAS-1:0] bias_n = line_n[LINES-1:ROWS];
             always @* begin
+                c = 0;  // in every case: no latch
                 part = {PER_CYCLE{1'b0}};
                 if (busy) begin
                     /* verilator unroll_disable */

@@ -10,7 +10,8 @@ for its windows, with the cells and the interval that the same arrays would have
 Words: a *cell* is one binary weight (or one bias) in an array, whatever number of devices it is
 made of; a cell is *used* when a weight of the network, or the bias of a used column, sits in it. An
 *activation* is one read request to all arrays of a layer. *ROM bits* are what the memory images
-under ``mem/`` hold: ``cells`` stand for the arrays, the rest is digital memory.
+under ``mem/`` hold: ``cells`` stand for the arrays, the rest is digital memory. ``fpga`` estimates
+what the digital view and the periphery take there.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from binohm.gen.cycles import Prediction, alone
+from binohm.gen.fpga.estimate import estimate
 from binohm.gen.network import Network
 from binohm.gen.plan import Array, LayerPlan, Plan, Tile
 from binohm.gen.reporting.floorplan import pipeline_bars, place
@@ -73,6 +75,7 @@ def report_data(
         "arrays": [_array(plan, array) for array in plan.arrays],
         "layers": layers,
         "rom_bits": _rom_bits(plan),
+        "fpga": estimate(network, plan),
         "programming": _programming(plan) if plan.host.programming else None,
         "config": dict(config),
         "totals": {**totals, "utilisation": _share(totals["cells_used"], totals["cells"])},

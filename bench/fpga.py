@@ -1,0 +1,141 @@
+"""FPGAs: bitstreams, and the errors of the estimates: ``make bench-fpga``.
+
+``python bench/fpga.py fit`` finds the coefficients of the estimates, in ``gen/data/fpga.toml``, on
+builds other than those on which they are judged. Bitstreams and syntheses that were made once stay
+in ``build/fpga``. Needs the extra ``fpga``, and ``$BINOHM_DATA`` for TFC_1W1A.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fpga_builds import CACHE, FITTED, JUDGED, SHOWN, Case, made, synthesised
+from numpy.typing import NDArray
+from results import ROOT, Figures, measure_parts
+
+from binohm.gen.build import build_id
+from binohm.gen.emit import write_build
+from binohm.gen.fpga import estimate
+from binohm.gen.fpga.boards import find
+from binohm.gen.fpga.flow import implement
+
+MODEL = ROOT / "gen" / "data" / "fpga.toml"
+
+BUILDS = {
+    "digits on icebreaker": ("digits", "icebreaker", 18.0),
+    "TFC_1W1A on ulx3s": ("TFC_1W1A", "ulx3s", 45.0),
+}
+"""Network, board, target in MHz."""
+
+FAMILY = "ecp5"
+"""Of all syntheses behind the estimates; the iCE40 has LUTs of four inputs, too."""
+
+FIGURES = {
+    "lut": "1", "ff": "1", "bram": "1", "fmax_mhz": "MHz", "target_mhz": "MHz",
+    "initiation_interval_cycles": "cycles", "images_per_s": "1/s", "latency_us": "us",
+}  # fmt: skip
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def bitstream(name: str) -> dict[str, Any]:
+    """Figures of one of :data:`BUILDS`, made now or before."""
+    network_name, board_name, clock = BUILDS[name]
+    network, plan = made(SHOWN[network_name])
+    place = CACHE / f"{plan.name}-{build_id(plan):08x}"
+    kept = place / "fpga" / board_name / "fpga.json"
+    if kept.is_file():
+        figures = dict(json.loads(kept.read_bytes()))
+        if abs(figures["target_mhz"] - clock) < 0.02 * clock:
+            return figures
+    if not place.is_dir():
+        write_build(place, network, plan, config={}, bench_files={})
+    sources = (place / "digital.f").read_text(encoding="utf-8").split()
+    return implement(
+        place, network, plan, sources, find(board_name), clock_mhz=clock,
+        progress=lambda step: say(f"{name}: {step}"),
+    )  # fmt: skip
+
+
+def boards(_: Path) -> Figures:
+    """Bitstreams of two networks; the target must be met."""
+    found = {name: bitstream(name) for name in BUILDS}
+    assert all(figures["met"] for figures in found.values()), found
+    return {
+        key: ({name: figures[key] for name, figures in found.items()}, unit)
+        for key, unit in FIGURES.items()
+    }
+
+
+def estimates(_: Path) -> Figures:
+    """Errors of the estimates, on builds that they were not fitted on."""
+    errors: dict[str, dict[str, float]] = {}
+    for name, case in JUDGED.items():
+        say(f"estimate: {name}")
+        found = estimate.estimate(*made(case))
+        assert found is not None
+        real = synthesised(case, FAMILY)
+        guessed = {**found, "bram": found["bram"][FAMILY]}
+        errors[name] = {
+            kind: round(100 * (guessed[kind] / getattr(real, kind) - 1), 1)
+            for kind in ("lut", "ff", "bram")
+        }
+    largest = max(abs(kinds[kind]) for kinds in errors.values() for kind in ("lut", "ff"))
+    return {
+        "estimate_error_percent": (errors, "%"),
+        "estimate_error_largest_percent": (largest, "%"),
+    }
+
+
+def fit() -> None:
+    """Write ``gen/data/fpga.toml``."""
+    lines = [
+        "# LUTs and flip-flops of an accelerator: sums of what is counted in its plan, see",
+        "# gen/fpga/estimate.py. Fitted by `python bench/fpga.py fit`; not to be edited.",
+    ]
+    for kind in ("lut", "ff"):
+        coefficients = fitted(kind, FITTED)
+        lines += ["", f"[{kind}]"]
+        lines += [f"{name} = {value:.4f}" for name, value in coefficients.items()]
+    MODEL.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def fitted(kind: str, cases: Mapping[str, Case]) -> dict[str, float]:
+    """Coefficients, none below 0, with the least sum of squared relative errors."""
+    rows, real = [], []
+    for name, case in cases.items():
+        say(f"fit: {name}")
+        counted = estimate.counts(*made(case))
+        assert counted is not None
+        rows.append(counted[kind])
+        real.append(getattr(synthesised(case, FAMILY), kind))
+    names = list(rows[0])
+    table = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
+    return dict(zip(names, least(table / np.array(real)[:, None]), strict=True))
+
+
+def least(table: NDArray[np.float64]) -> list[float]:
+    """Non-negative ``x`` for which ``table @ x`` is nearest to 1: the negative ones leave first."""
+    used = list(range(table.shape[1]))
+    while True:
+        x = np.linalg.lstsq(table[:, used], np.ones(len(table)), rcond=None)[0]
+        if (x >= 0).all():
+            break
+        del used[int(x.argmin())]
+    found = np.zeros(table.shape[1])
+    found[used] = x
+    return [float(value) for value in found]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["fit"]:
+        fit()
+    else:
+        parts = {"estimates": estimates, "boards": boards}
+        measure_parts("fpga", parts, description=__doc__.splitlines()[0], seed=1)

@@ -1,0 +1,10 @@
+# Arty A7-35T: xc7a35ticsg324-1L. The button is BTN0.
+set_property -dict {PACKAGE_PIN E3  IOSTANDARD LVCMOS33} [get_ports clk_in]
+set_property -dict {PACKAGE_PIN D9  IOSTANDARD LVCMOS33} [get_ports button]
+set_property -dict {PACKAGE_PIN A9  IOSTANDARD LVCMOS33} [get_ports rx]
+set_property -dict {PACKAGE_PIN D10 IOSTANDARD LVCMOS33} [get_ports tx]
+set_property -dict {PACKAGE_PIN H5  IOSTANDARD LVCMOS33} [get_ports led_busy]
+set_property -dict {PACKAGE_PIN J5  IOSTANDARD LVCMOS33} [get_ports led_fault]
+create_clock -name clk_in -period 10 [get_ports clk_in]
+set_false_path -from [get_ports {rx button}]
+set_false_path -to [get_ports {tx led_busy led_fault}]

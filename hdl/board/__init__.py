@@ -1,0 +1,1 @@
+"""What stands around the accelerator on an FPGA board: a UART, packets, reset."""

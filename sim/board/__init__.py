@@ -1,0 +1,1 @@
+"""The other end of a board's serial line."""

@@ -1,0 +1,85 @@
+"""What an FPGA will take, before synthesis."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from random_networks import random_network
+
+from binohm.gen import config
+from binohm.gen.cli.actions import embedded
+from binohm.gen.cycles import predict
+from binohm.gen.fpga.estimate import FAMILIES, counts, estimate
+from binohm.gen.mapping import map_network
+from binohm.gen.network import Network
+from binohm.gen.plan import Plan
+from binohm.gen.reporting.report import report_data
+
+WORDS = ["array.readout=pcsa", "array.engines=1", "layers.fc1.columns=64", "host.input_bytes=1",
+         "host.output_bytes=1"]  # fmt: skip
+
+
+def planned(network: Network, settings: list[str]) -> Plan:
+    return map_network(network, config.load(None, settings))
+
+
+def test_digits_by_hand() -> None:
+    network = embedded("digits")
+    found = counts(network, planned(network, WORDS))
+    assert found is not None
+    # 64 pixels of 5 bits come and wait; a result of 11 words; words of 64, 128 and 128 bits are
+    # read, the sums have 12 + 2, 8 + 2 and 8 + 2 bits at most; what follows takes 128 bits twice.
+    assert found["lut"]["matched"] == 64 + 128 + 128
+    assert found["lut"]["chosen"] == 5 * 64
+    assert found["ff"]["scores"] == 32 * (10 + 10)
+    assert found["lut"]["results"] == 32 * 11 + found["ff"]["scores"]
+    ice40, ecp5 = (16, 256), (36, 512)
+    assert (FAMILIES["ice40"], FAMILIES["ecp5"]) == (ice40, ecp5)
+    taken = estimate(network, planned(network, WORDS))
+    assert taken is not None
+    assert taken["bram"]["ice40"] == 4 + 8 + 8 + 1 + 1  # as placed; the affine has 10 words
+    assert taken["bram"]["ecp5"] == 2 + 4 + 4 + 1 + 1
+
+
+def test_reports_hold_the_estimate() -> None:
+    network = embedded("digits")
+    plan = planned(network, WORDS)
+    facts = report_data(network, plan, predict(network, plan), config={})
+    assert facts["fpga"] == estimate(network, plan)
+    assert set(facts["fpga"]) == {"lut", "ff", "bram"}
+    assert set(facts["fpga"]["bram"]) == set(FAMILIES)
+    assert isinstance(facts["fpga"]["lut"], int) and isinstance(facts["fpga"]["ff"], int)
+
+
+@pytest.mark.parametrize("readout", ["pcsa", "adc", "auto"])
+def test_more_takes_more(readout: str) -> None:
+    rng = np.random.default_rng(1)
+    taken = []
+    for sizes in ((32, 16, 4), (64, 16, 4), (64, 48, 4), (64, 48, 5), (64, 48, 40, 5)):
+        network = random_network(rng, sizes, affine=False)
+        settings = [f"array.readout={readout}", "array.rows=64", "array.columns=64"]
+        more = "engines" if readout == "pcsa" else "columns_per_cycle"
+        taken.append(estimate(network, planned(network, [*settings, f"array.{more}=1"])))
+    for less, more in pairwise(taken):
+        assert less is not None and more is not None
+        assert more["ff"] > less["ff"] and more["lut"] >= less["lut"]
+
+
+def test_what_is_not_estimated() -> None:
+    network = random_network(np.random.default_rng(1), (32, 16, 4))
+    assert estimate(network, planned(network, ["host.programming=true"])) is None
+
+
+def test_the_fit_finds_what_made_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import Path
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "bench"))
+    import fpga
+
+    rng = np.random.default_rng(2)
+    table = rng.integers(1, 100, (12, 4)).astype(float)
+    truth = np.array([3.0, 0.5, 2.0, 0.0])
+    found = fpga.least(table / (table @ truth)[:, None])
+    assert found == pytest.approx(truth, abs=1e-9)
+    worse = fpga.least(table / (table @ np.array([3.0, 0.5, 2.0, -0.1]))[:, None])
+    assert min(worse) >= 0
