@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.plan import Cell, Readout
+from binohm.gen.plan import Bus, Cell, Readout
 
 __all__ = [
     "MAX_SIDE",
@@ -52,6 +52,7 @@ AdcBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length())]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Bytes = Annotated[int, Field(ge=1, le=64)]
 Seed = Annotated[int, Field(ge=0, le=(1 << 32) - 1)]
+Window = Annotated[int, Field(ge=0, lt=1 << 32, multiple_of=1 << 12)]
 Cycles = Annotated[int, Field(ge=1, le=10**9)]
 
 
@@ -176,6 +177,18 @@ class HostConfig(_Section):
     )
     programming: bool = _key(
         False, "Whether the host can program the arrays, by registers.", "true or false"
+    )
+    bus: Bus = _key(
+        "axi4lite",
+        "Where the registers are. wishbone: Wishbone B4 with the names of Caravel, in the top\n"
+        "binohm_<name>_wishbone; the accelerator inside it keeps its AXI4-Lite.",
+        '"axi4lite" or "wishbone"',
+    )
+    wishbone_base: Window = _key(
+        0x3000_0000,
+        "wishbone: byte address of the first register; 0x30000000 is where Caravel's user area\n"
+        "begins.",
+        "0 to 4294963200, a multiple of 4096",
     )
 
 

@@ -79,6 +79,8 @@ def map_network(network: Network, config: Config) -> Plan:
         config.host.output_bytes,
         config.host.scores,
         config.host.programming,
+        config.host.bus,
+        config.host.wishbone_base if config.host.bus == "wishbone" else 0,
     )
     wish = config.goal.interval
     goal = host.input_beats(network.input.elements) if wish == "input" else wish

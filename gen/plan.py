@@ -52,6 +52,7 @@ SCHEMA = 1
 Readout = Literal["sa", "adc", "pcsa"]
 Cell = Literal["1t1r", "2t2r", "complementary"]
 Drive = Literal["bipolar", "unipolar"]
+Bus = Literal["axi4lite", "wishbone"]
 
 
 @dataclass(frozen=True)
@@ -431,12 +432,18 @@ class Host:
         little-endian words: the class, then one signed score per class.
     programming : bool
         Whether the host can program the arrays.
+    bus : str
+        Where the registers are: ``axi4lite``; or ``wishbone``, with a module around the whole.
+    wishbone_base : int
+        Byte address of the first register, a multiple of 4096. 0 without Wishbone.
     """
 
     input_bytes: int
     output_bytes: int
     scores: bool
     programming: bool = False
+    bus: Bus = "axi4lite"
+    wishbone_base: int = 0
 
     def input_beats(self, elements: int) -> int:
         """Beats of one image, a byte per pixel."""
@@ -470,6 +477,11 @@ class Plan:
     taps: dict[str, str]
 
     @property
+    def top(self) -> str:
+        """The module that a user instantiates."""
+        return f"binohm_{self.name}{'_wishbone' if self.host.bus == 'wishbone' else ''}"
+
+    @property
     def arrays(self) -> tuple[Array, ...]:
         """The kinds of macro, each once, in order of first use."""
         return tuple(dict.fromkeys(layer.array for layer in self.layers))
@@ -495,6 +507,8 @@ class Plan:
             }
         if not self.host.programming:
             del facts["host"]["programming"]
+        if self.host.bus == "axi4lite":
+            del facts["host"]["bus"], facts["host"]["wishbone_base"]
         return json.dumps(facts, indent=1) + "\n"
 
     @classmethod

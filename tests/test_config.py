@@ -113,7 +113,8 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path) -> None:
         "--set layers.fc1.readouts: unknown key; did you mean readout?"
     )
     assert refusal(None, "host.width=1") == (
-        "--set host.width: unknown key; known are input_bytes, output_bytes, scores, programming"
+        "--set host.width: unknown key; known are input_bytes, output_bytes, scores, programming, "
+        "bus, wishbone_base"
     )
     assert refusal(None, "width=1") == (
         "--set width: unknown key; known are design, array, layers, host, goal, device"
