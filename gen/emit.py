@@ -128,7 +128,7 @@ def _write_verilog(target: Path, network: Network, plan: Plan, *, maps: bool) ->
         texts[f"{prefix}_table"] = macro_views.render_table(plan)
     for name, text in texts.items():
         _write(target / "rtl" / f"{name}.v", text)
-    for view in ("digital", "asic"):
+    for view in ("digital", "asic", *(["storage"] if plan.storage else [])):
         _write(target / "macros" / f"{view}.v", macro_views.render(plan, view))
     _write(target / "macros" / "device.sv", macro_views.render(plan, "device"))
     _write(target / "macros" / "stubs.v", macro_views.render_stubs(plan))

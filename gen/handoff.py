@@ -35,8 +35,8 @@ set_input_delay 0.5 -clock {clock} [get_ports {{{inputs}}}]
 set_output_delay 0.5 -clock {clock} [get_ports {{{outputs}}}]
 """
 
-NETLIST = """# The accelerator in gates: yosys -s asic/netlist.ys, in the build directory. Arrays stay what
-# they are, and registers have no value before reset, as on a chip. Then
+NETLIST = """# The accelerator in gates: yosys -s asic/netlist.ys, in the build directory. Arrays
+# stay, and registers have no value before reset, as on a chip. Then
 # `make -C tb VIEW=netlist TAPS=0` compares the gates with golden.
 {reads}
 read_verilog -lib macros/digital.v
@@ -117,6 +117,7 @@ def handoff_files(plan: Plan, rtl: list[str], *, maps: bool, bench: list[str]) -
             reads="\n".join(f"read_verilog {source}" for source in sources),
         ),
         "netlist.f": _list(["asic/netlist.v", "macros/digital.v"]),
+        **({"storage.f": _list([*sources, "macros/storage.v"])} if plan.storage else {}),
     }
 
 

@@ -8,9 +8,6 @@ from cocotb.triggers import ReadOnly, RisingEdge
 
 __all__ = ["WishboneMaster"]
 
-PATIENCE = 50
-"""Cycles in which an access must have been acknowledged, if it ever is."""
-
 
 class WishboneMaster:
     """Reads and writes words, one access at a time, and watches the rules.
@@ -26,11 +23,15 @@ class WishboneMaster:
     pauses : iterator of bool, optional
         Whether the host rests for a cycle before the next access; between two accesses without a
         pause, ``cyc_i`` and ``stb_i`` stay high.
+    patience : int
+        Cycles after which an access is given up.
     """
 
     def __init__(
-        self, dut: Any, clock: Any, *, prefix: str = "wbs_", pauses: Iterator[bool] | None = None
-    ) -> None:
+        self, dut: Any, clock: Any, *, prefix: str = "wbs_", pauses: Iterator[bool] | None = None,
+        patience: int = 50,
+    ) -> None:  # fmt: skip
+        self.patience = patience
         self.clock = clock
         self.pauses = pauses or iter(lambda: False, True)
         self.pins = {
@@ -70,7 +71,7 @@ class WishboneMaster:
 
     async def _access(self, address: int, **values: int) -> int | None:
         await self._offer(address, **values)
-        for _ in range(PATIENCE):
+        for _ in range(self.patience):
             await ReadOnly()
             answered, data = bool(self.pins["ack_o"].value), int(self.pins["dat_o"].value)
             await RisingEdge(self.clock)

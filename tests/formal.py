@@ -197,7 +197,9 @@ def _write(monitor: Monitor, directory: Path) -> None:
 
 
 def _smtbmc(flags: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
-    return _tool("_run_yosys_smtbmc_argv", ["-s", "z3", *flags, "proof.smt2"], directory)
+    return _tool(
+        "_run_yosys_smtbmc_argv", ["-s", "z3", "--unroll", *flags, "proof.smt2"], directory
+    )
 
 
 def _tool(name: str, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:

@@ -310,15 +310,15 @@ STREAMS = "binohm.hdl.streams"
 HOST = "binohm.hdl.host"
 
 PROOFS: dict[str, tuple[str, Any, tuple[int, ...], int, int]] = {
-    "queue 1": (f"{STREAMS}.queue", queue, (1,), 12, 4),
-    "queue 3": (f"{STREAMS}.queue", queue, (3,), 12, 6),
-    "fork": (f"{STREAMS}.fork", fork, (3,), 12, 3),
+    "queue 1": (f"{STREAMS}.queue", queue, (1,), 10, 0),
+    "queue 3": (f"{STREAMS}.queue", queue, (3,), 12, 0),
+    "fork": (f"{STREAMS}.fork", fork, (3,), 10, 0),
     "join": (f"{STREAMS}.join", join, (3,), 8, 2),
-    "dispatch": (f"{STREAMS}.dispatch", turns, (2, 3), 14, 0),
-    "merge": (f"{STREAMS}.merge", turns, (3, 3), 12, 0),
-    "gather": (f"{STREAMS}.gather", gather, (5, 2), 14, 0),
-    "frame output": (f"{HOST}.frame_output", frame_output, (2, 5), 12, 0),
-    "pixel input": (f"{HOST}.pixel_input", pixel_input, (5, 2), 14, 0),
+    "dispatch": (f"{STREAMS}.dispatch", turns, (2, 3), 10, 0),
+    "merge": (f"{STREAMS}.merge", turns, (3, 3), 10, 0),
+    "gather": (f"{STREAMS}.gather", gather, (5, 2), 10, 0),
+    "frame output": (f"{HOST}.frame_output", frame_output, (1, 5), 10, 0),
+    "pixel input": (f"{HOST}.pixel_input", pixel_input, (3, 2), 10, 0),
     "registers": (f"{HOST}.registers", registers, (), 8, 0),
     "wishbone": (f"{HOST}.wishbone", wishbone, (), 8, 0),
 }
