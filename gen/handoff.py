@@ -173,14 +173,16 @@ def _core(plan: Plan, sources: list[str], *, maps: bool, bench: list[str]) -> st
         f"  images:\n{fileset(memories, 'user')}"
         f"  tb:\n{fileset(copied([f'tb/{name}' for name in bench]), 'user')}"
         f"  constraints:\n{fileset(['constraints/timing.sdc'], 'SDC')}"
+        f"  waivers:\n{fileset(['lint.vlt'], 'vlt')}"
         "targets:\n"
         f"  default: &default\n    filesets: [rtl, images]\n    toplevel: {plan.top}\n"
         "  sim:\n    <<: *default\n    filesets: [rtl, behavioural_macro, images, tb]\n"
         "  device:\n    <<: *default\n    filesets: [rtl, device_macro, images, tb]\n"
         "  asic:\n    <<: *default\n    filesets: [rtl, macro_stub, images, constraints]\n"
         "  lint:\n    <<: *default\n    default_tool: verilator\n"
-        "    filesets: [rtl, behavioural_macro, images]\n"
+        "    filesets: [waivers, rtl, behavioural_macro, images]\n"
         "    tools:\n      verilator:\n        mode: lint-only\n"
+        "        verilator_options: [-Wall]\n"
     )
 
 

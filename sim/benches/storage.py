@@ -96,6 +96,8 @@ async def programmed_read_back_and_used(dut: Any) -> None:
     for line in p.lines(network, plan):
         failures = await p.program_line(host, line, p.VERIFY)
         assert [f.column for f in failures] == np.flatnonzero(line.cells == 1).tolist()
+    await source.send(bytes(network.input.elements))  # words of blank cells, which a cache keeps
+    await sink.recv()
     assert await p.program(host, network, plan) == []
     for line in p.lines(network, plan):
         assert await p.program_line(host, line, p.VERIFY) == []
