@@ -113,6 +113,7 @@ module binohm_storage_pcsa #(
     assign q_valid = state == RESPOND;
     assign req_ready = state == IDLE || (state == RESPOND && q_ready);
     wire [COLUMNS-1:0] found = word[COLUMNS-1:0];
+    wire unused = &{1'b0, word};
     assign q = command == READ ? ~(found ^ input_bits) & enabled :
         command == VERIFY_SET ? (found | ~input_bits) & enabled :
         command == VERIFY_RESET ? (~found | ~input_bits) & enabled : {COLUMNS{1'b0}};
@@ -204,8 +205,12 @@ module binohm_storage_cells #(
     reg [31:0] busy;  // cycles until the next command is taken
     reg acknowledged, fetched, value;
     wire [MODE_BITS-1:0] mode = wbs_dat_i[MODE_LOW+:MODE_BITS];
-    wire [ROW_BITS-1:0] row = wbs_dat_i[ROW_LOW+:ROW_BITS];
-    wire [COLUMN_BITS-1:0] column = wbs_dat_i[COLUMN_LOW+:COLUMN_BITS];
+    localparam ROW_INDEX = ROWS > 1 ? $clog2(ROWS) : 1;
+    localparam COLUMN_INDEX = COLUMNS > 1 ? $clog2(COLUMNS) : 1;
+    wire [ROW_BITS-1:0] row_field = wbs_dat_i[ROW_LOW+:ROW_BITS];
+    wire [COLUMN_BITS-1:0] column_field = wbs_dat_i[COLUMN_LOW+:COLUMN_BITS];
+    wire [ROW_INDEX-1:0] row = row_field[ROW_INDEX-1:0];
+    wire [COLUMN_INDEX-1:0] column = column_field[COLUMN_INDEX-1:0];
     wire [DATA_BITS-1:0] data = wbs_dat_i[0+:DATA_BITS];
     wire offered = wbs_cyc_i & wbs_stb_i;
     wire taken = offered & wbs_we_i & busy == 0 & ~acknowledged;
@@ -231,5 +236,5 @@ module binohm_storage_cells #(
             fetched <= 0;
         end
     end
-    wire unused = &{1'b0, wbs_sel_i, wbs_adr_i, wbs_dat_i};
+    wire unused = &{1'b0, wbs_sel_i, wbs_adr_i, wbs_dat_i, row_field, column_field};
 endmodule
