@@ -20,11 +20,12 @@ $(VENV)/runtime: $(VENV)/made pyproject.toml
 	PYTHONWARNINGS=ignore $(BIN)/pip install -q --editable . && touch $@
 
 $(VENV)/dev: $(VENV)/runtime
+	.ci/tools z3
 	$(BIN)/pip install -q --group dev && touch $@
 
-# PyTorch and what draws: training and its benchmarks.
+# PyTorch and what draws: training and its benchmarks; what tests of `extras` need.
 $(VENV)/train: $(VENV)/dev
-	$(BIN)/pip install -q --editable '.[train]' --group bench && touch $@
+	$(BIN)/pip install -q --editable '.[train]' --group bench --group extras && touch $@
 
 # The cores, yosys, and a compiler for what they run.
 $(VENV)/soc: $(VENV)/train

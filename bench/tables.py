@@ -358,7 +358,7 @@ def programming() -> str:
 
 def _registers(registers: Iterable[Any]) -> str:
     rows = [
-        f"| `0x{row.offset:02x}` | {row.name} | {row.access} | {row.meaning} |" for row in registers
+        f"| `0x{row.offset:02x}` | {row.name} | {row.access} | {row.text} |" for row in registers
     ]
     return "\n".join(["| offset | name | access | meaning |", "|---|---|---|---|", *rows]) + "\n"
 

@@ -11,6 +11,7 @@ from binohm.gen.plan import LayerPlan, Plan
 from binohm.gen.verilog import to_verilog
 from binohm.hdl.arrays.program_port import ProgramSpec
 from binohm.hdl.board.board_top import BoardTop
+from binohm.hdl.host.wishbone import WishboneTop
 from binohm.hdl.layers.conv import ConvSpec, PoolSpec
 from binohm.hdl.layers.layer import Layer
 from binohm.hdl.layers.layer_spec import LayerSpec, TileSpec
@@ -48,7 +49,12 @@ def modules(network: Network, plan: Plan, *, maps: bool = False) -> dict[str, st
         program=_program_spec(plan),
     )
     chain = {prefix: top} | {f"{prefix}_layer_{name}": layer for name, layer in layers}
-    texts = to_verilog(chain, ports={prefix: top.ports})
+    ports = {prefix: top.ports}
+    if plan.host.bus == "wishbone":
+        outer = WishboneTop(library, prefix, base=plan.host.wishbone_base, streams=top.streams)
+        chain = {plan.top: outer} | chain
+        ports[plan.top] = outer.ports
+    texts = to_verilog(chain, ports=ports)
     return texts | to_verilog(library.components)
 
 

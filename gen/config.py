@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.plan import Cell, Readout
+from binohm.gen.plan import Bus, Cell, Readout
 
 __all__ = [
     "MAX_SIDE",
@@ -52,6 +52,11 @@ AdcBits = Annotated[int, Field(ge=1, le=MAX_SIDE.bit_length())]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Bytes = Annotated[int, Field(ge=1, le=64)]
 Seed = Annotated[int, Field(ge=0, le=(1 << 32) - 1)]
+Cells = Annotated[int, Field(ge=1, le=32)]
+CellCycles = Annotated[int, Field(ge=3, le=65535)]
+Mode = Annotated[int, Field(ge=0, le=3)]
+Level = Annotated[int, Field(ge=1, le=255)]
+Window = Annotated[int, Field(ge=0, lt=1 << 32, multiple_of=1 << 12)]
 Cycles = Annotated[int, Field(ge=1, le=10**9)]
 
 
@@ -177,6 +182,18 @@ class HostConfig(_Section):
     programming: bool = _key(
         False, "Whether the host can program the arrays, by registers.", "true or false"
     )
+    bus: Bus = _key(
+        "axi4lite",
+        "Where the registers are. wishbone: Wishbone B4 with the names of Caravel, in the top\n"
+        "binohm_<name>_wishbone; the accelerator inside it keeps its AXI4-Lite.",
+        '"axi4lite" or "wishbone"',
+    )
+    wishbone_base: Window = _key(
+        0x3000_0000,
+        "wishbone: byte address of the first register; 0x30000000 is where Caravel's user area\n"
+        "begins.",
+        "0 to 4294963200, a multiple of 4096",
+    )
 
 
 class GoalConfig(_Section):
@@ -256,6 +273,25 @@ class DeviceConfig(_Section):
     )
 
 
+class StorageConfig(_Section):
+    """``[storage]``, macros of single cells that hold the words of pcsa arrays; docs/storage.md."""
+
+    rows: Cells = _key(32, "Rows of a macro.", "1 to 32 rows")
+    columns: Cells = _key(32, "Columns of a macro.", "1 to 32 columns")
+    write_cycles: CellCycles = _key(
+        200, "Cycles from the command that writes a cell to the next one.", "3 to 65535 cycles"
+    )
+    read_cycles: CellCycles = _key(
+        44, "Cycles from the command that reads a cell to the next one.", "3 to 65535 cycles"
+    )
+    mode_write: Mode = _key(3, "Code of the command that writes.", "0 to 3")
+    mode_read: Mode = _key(1, "Code of the command that reads, another one.", "0 to 3")
+    threshold: Level = _key(128, "The least data that makes a cell 1.", "1 to 255")
+    cached: bool = _key(
+        False, "Whether a word that was fetched is kept beside the macros.", "true or false"
+    )
+
+
 class Config(_Section):
     """A whole configuration.
 
@@ -267,6 +303,8 @@ class Config(_Section):
         Layers that differ; what they leave out is taken from ``array``, see :meth:`for_layer`.
     device : DeviceConfig or None
         None unless the section is there: without it there are no device maps.
+    storage : StorageConfig or None
+        The same: without it there is no storage view.
     """
 
     design: DesignConfig = DesignConfig()
@@ -275,6 +313,7 @@ class Config(_Section):
     host: HostConfig = HostConfig()
     goal: GoalConfig = GoalConfig()
     device: DeviceConfig | None = None
+    storage: StorageConfig | None = None
 
     def for_layer(self, name: str) -> ArrayConfig:
         """What holds for one layer."""
@@ -298,6 +337,13 @@ class Config(_Section):
                 raise ConfigError(
                     f"layers.{name}: the network has no such layer; {_nearest(name, names)}"
                 )
+
+
+OPTIONAL = {
+    "device": "With this section, maps of the devices are drawn.",
+    "storage": "With this section, words lie in macros of single cells, in the storage view.",
+}
+"""Sections that do something by being there, and what."""
 
 
 def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
@@ -338,8 +384,8 @@ def template() -> str:
                 '# [layers.fc1]\n# readout = "pcsa"\n'
             )
             continue
-        drawn = section == "device"
-        parts.append("\n# With this section, maps of the devices are drawn.\n# " if drawn else "\n")
+        drawn = section in OPTIONAL
+        parts.append(f"\n# {OPTIONAL[section]}\n# " if drawn else "\n")
         parts.append(f"[{section}]\n")
         for key, info in _fields(section).items():
             lines = f"{info.description}\nRange: {_allowed(info)}.".split("\n")
@@ -394,7 +440,9 @@ def _value(text: str, value: str) -> Any:
 
 
 def _fields(section: str) -> dict[str, FieldInfo]:
-    model: object = {"layers": ArrayConfig, "device": DeviceConfig}.get(section)
+    model: object = {
+        "layers": ArrayConfig, "device": DeviceConfig, "storage": StorageConfig,
+    }.get(section)  # fmt: skip
     model = model or Config.model_fields[section].annotation
     assert isinstance(model, type) and issubclass(model, BaseModel)
     return model.model_fields

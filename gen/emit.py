@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from binohm.gen import build, cycles, images
+from binohm.gen import build, cycles, handoff, host_files, images
 from binohm.gen.errors import OutputError
 from binohm.gen.macros import datasheet, macro_views
 from binohm.gen.network import Network
@@ -16,32 +16,6 @@ from binohm.gen.plan import Plan
 from binohm.gen.reporting import report
 
 __all__ = ["claim", "write_build"]
-
-TAP = ("valid", "ready", "payload")
-
-LINT = """`verilator_config
-// Every line has its reason; the scope is the modules of this build.
-{lines}
-"""
-
-TAPS = """`verilator_config
-// The streams between the layers, which the bench in tb/ watches.
-{lines}
-"""
-
-WAIVED = {
-    "PROCASSINIT": "registers have a start value and a synchronous reset to the same value",
-    "UNUSEDSIGNAL": "columns and register bits a layer does not use, carries of counters that wrap",
-    "WIDTHEXPAND": "operands are extended by the rules of Verilog: the result is wide enough",
-    "WIDTHTRUNC": "a part of a vector is selected by a shift whose upper bits are dropped",
-}
-"""What conversion writes in modules of ours, by Verilator's rule, with the reason."""
-
-SDC = """# Clock and I/O of binohm_{name}. The period is a starting point: set it to your target.
-create_clock -name aclk -period {period_ns} [get_ports aclk]
-set_input_delay 0.5 -clock aclk [get_ports {{aresetn s_axis_* m_axis_tready s_axi_*}}]
-set_output_delay 0.5 -clock aclk [get_ports {{s_axis_tready m_axis_t*}}]
-"""
 
 
 def write_build(
@@ -78,7 +52,11 @@ def write_build(
     facts = report.report_data(network, plan, predicted, config=config)
     with claim(directory, force=force) as target:
         rtl = _write_verilog(target, network, plan, maps=device is not None)
-        _write_lists(target, plan, rtl, maps=device is not None)
+        files = handoff.handoff_files(plan, rtl, maps=device is not None, bench=sorted(bench_files))
+        for name, text in files.items():
+            _write(target / name, text)
+        for name, text in host_files.host_files(plan).items():
+            _write(target / "host" / name, text)
         for name, text in images.render(network, plan).items():
             _write(target / "mem" / f"{name}.hex", text)
         for name, text in (device or {}).items():
@@ -151,76 +129,9 @@ def _write_verilog(target: Path, network: Network, plan: Plan, *, maps: bool) ->
         texts[f"{prefix}_table"] = macro_views.render_table(plan)
     for name, text in texts.items():
         _write(target / "rtl" / f"{name}.v", text)
-    for view in ("digital", "asic"):
+    for view in ("digital", "asic", *(["storage"] if plan.storage else [])):
         _write(target / "macros" / f"{view}.v", macro_views.render(plan, view))
     _write(target / "macros" / "device.sv", macro_views.render(plan, "device"))
     _write(target / "macros" / "stubs.v", macro_views.render_stubs(plan))
     _write(target / "macros" / "datasheet.toml", datasheet.render(plan))
     return list(texts)
-
-
-def _write_lists(target: Path, plan: Plan, rtl: list[str], *, maps: bool) -> None:
-    """File lists, constraints, waivers and the FuseSoC core."""
-    sources = [f"rtl/{name}.v" for name in rtl]
-    _write(target / "digital.f", "\n".join([*sources, "macros/digital.v"]) + "\n")
-    _write(target / "device.f", "\n".join([*sources, "macros/device.sv"]) + "\n")
-    _write(target / "asic.f", "\n".join([*sources, "macros/asic.v", "macros/stubs.v"]) + "\n")
-    _write(target / "constraints" / "timing.sdc", SDC.format(name=plan.name, period_ns=20.0))
-    _write(target / "lint.vlt", LINT.format(lines=_waivers(plan)))
-    taps = "\n".join(
-        f'public_flat_rd -module "binohm_{plan.name}" -var "{path}__{signal}"'
-        for path in plan.taps.values()
-        for signal in TAP
-    )
-    _write(target / "taps.vlt", TAPS.format(lines=taps))
-    _write(target / f"{plan.name}.core", _core(plan, sources, maps=maps))
-
-
-def _waivers(plan: Plan) -> str:
-    prefix = f"*rtl/binohm_{plan.name}"
-    rows = [(rule, f"{prefix}*.v", reason) for rule, reason in WAIVED.items()]
-    one_hot = ["registers", *(["program*"] if plan.host.programming else [])]
-    rows += [
-        *(
-            ("CASEOVERLAP", f"{prefix}_{name}.v", "one-hot selection, written as a parallel case")
-            for name in one_hot
-        ),
-        ("DECLFILENAME", "*macros/*", "one view of all arrays is one file"),
-    ]
-    if plan.layers[0].sweep:
-        one_of = "one of several shifts, written as a parallel case"
-        rows.append(("CASEOVERLAP", f"{prefix}_positions.v", one_of))
-    if any(layer.sweep and layer.sweep.pool for layer in plan.layers):
-        rows.append(("DECLFILENAME", f"{prefix}_pool*.v", "a pool and its window are one file"))
-    return "\n".join(
-        f'// {reason}\nlint_off -rule {rule} -file "{file}"' for rule, file, reason in rows
-    )
-
-
-def _core(plan: Plan, sources: list[str], *, maps: bool) -> str:
-    """FuseSoC CAPI2 description."""
-
-    def fileset(files: list[str], kind: str = "verilogSource-2005") -> str:
-        listed = "".join(f"      - {file}\n" for file in files)
-        return f"    files:\n{listed}    file_type: {kind}\n"
-
-    memories = [f"mem/{image.name}.hex" for image in plan.images]
-    tiles = [tile for layer in plan.layers for tile in layer.tiles] if maps else []
-    memories += [f"device/{tile.name}.hex" for tile in tiles]
-    copied = "".join(f"      - {file}: {{copyto: {file}}}\n" for file in memories)
-    return (
-        "CAPI=2:\n"
-        f"name: ::binohm_{plan.name}:0\n"
-        "description: Binary neural network accelerator around RRAM arrays\n"
-        "filesets:\n"
-        f"  rtl:\n{fileset(sources)}"
-        f"  behavioural_macro:\n{fileset(['macros/digital.v'])}"
-        f"  device_macro:\n{fileset(['macros/device.sv'], 'systemVerilogSource')}"
-        f"  macro_stub:\n{fileset(['macros/asic.v', 'macros/stubs.v'])}"
-        f"  tb:\n    files:\n{copied}    file_type: user\n"
-        "targets:\n"
-        f"  default: &default\n    filesets: [rtl]\n    toplevel: binohm_{plan.name}\n"
-        "  sim:\n    <<: *default\n    filesets: [rtl, behavioural_macro, tb]\n"
-        "  device:\n    <<: *default\n    filesets: [rtl, device_macro, tb]\n"
-        "  asic:\n    <<: *default\n    filesets: [rtl, macro_stub]\n"
-    )

@@ -45,7 +45,7 @@ from binohm.gen.errors import CapacityError, ConfigError, ModelError
 from binohm.gen.network import Conv, Dense, Input, Ints, Network, Scores
 from binohm.gen.parallelism import columns, engines
 from binohm.gen.periphery import affine, bias, signed_bits, u_range
-from binohm.gen.plan import Array, Cell, Host, Image, LayerPlan, Plan, Readout, Sweep, Tile
+from binohm.gen.plan import Array, Cell, Host, Image, LayerPlan, Plan, Readout, Storage, Sweep, Tile
 
 __all__ = ["MAX_CELLS", "MAX_TILES", "map_network", "pixel_form"]
 
@@ -79,6 +79,8 @@ def map_network(network: Network, config: Config) -> Plan:
         config.host.output_bytes,
         config.host.scores,
         config.host.programming,
+        config.host.bus,
+        config.host.wishbone_base if config.host.bus == "wishbone" else 0,
     )
     wish = config.goal.interval
     goal = host.input_beats(network.input.elements) if wish == "input" else wish
@@ -103,7 +105,29 @@ def map_network(network: Network, config: Config) -> Plan:
             ),
         ),
         taps={"input": "pixels__o", **{layer.name: f"layer_{layer.name}__o" for layer in layers}},
+        storage=_storage(config, layers),
     )
+
+
+def _storage(config: Config, layers: list[LayerPlan]) -> Storage | None:
+    """What ``[storage]`` says, which holds words alone."""
+    wish = config.storage
+    if wish is None:
+        return None
+    for layer in layers:
+        if layer.array.readout != "pcsa":
+            raise ConfigError(
+                f"storage: layer {layer.name} has readout {layer.array.readout}, and cells read "
+                f'one at a time only give words: set layers.{layer.name}.readout to "pcsa"'
+            )
+    if wish.mode_read == wish.mode_write:
+        raise ConfigError(
+            f"storage.mode_read = {wish.mode_read}: must differ from storage.mode_write"
+        )
+    return Storage(
+        wish.rows, wish.columns, wish.write_cycles, wish.read_cycles, wish.mode_write,
+        wish.mode_read, wish.threshold, wish.cached,
+    )  # fmt: skip
 
 
 def pixel_form(source: Input) -> PixelForm:

@@ -35,7 +35,7 @@ drive) or ``b = -ceil((theta + sum(w)) / 2)`` (unipolar drive).
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import Any, Literal
 
@@ -45,13 +45,15 @@ from numpy.typing import NDArray
 from binohm.gen.errors import OutputError
 from binohm.gen.network import Pool
 
-__all__ = ["SCHEMA", "Array", "Host", "Image", "LayerPlan", "Plan", "Sweep", "Tile"]
+__all__ = ["SCHEMA", "Array", "Host", "Image", "LayerPlan", "Plan", "Storage", "Sweep"]
+__all__ += ["Tile"]
 
 SCHEMA = 1
 
 Readout = Literal["sa", "adc", "pcsa"]
 Cell = Literal["1t1r", "2t2r", "complementary"]
 Drive = Literal["bipolar", "unipolar"]
+Bus = Literal["axi4lite", "wishbone"]
 
 
 @dataclass(frozen=True)
@@ -431,12 +433,18 @@ class Host:
         little-endian words: the class, then one signed score per class.
     programming : bool
         Whether the host can program the arrays.
+    bus : str
+        Where the registers are: ``axi4lite``; or ``wishbone``, with a module around the whole.
+    wishbone_base : int
+        Byte address of the first register, a multiple of 4096. 0 without Wishbone.
     """
 
     input_bytes: int
     output_bytes: int
     scores: bool
     programming: bool = False
+    bus: Bus = "axi4lite"
+    wishbone_base: int = 0
 
     def input_beats(self, elements: int) -> int:
         """Beats of one image, a byte per pixel."""
@@ -445,6 +453,38 @@ class Host:
     def output_beats(self, classes: int) -> int:
         """Beats of one result frame."""
         return -(-4 * (1 + classes * self.scores) // self.output_bytes)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Macros that only read and write single cells, which hold the words of ``pcsa`` arrays.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Cells of a macro.
+    write_cycles, read_cycles : int
+        Of a cell, from command to command.
+    mode_write, mode_read : int
+        Codes of the commands, 2 bits.
+    threshold : int
+        The least data, of 0 to 255, that makes a cell 1.
+    cached : bool
+        Whether a word that was fetched is kept beside the macros, in registers or RAM.
+    """
+
+    rows: int
+    columns: int
+    write_cycles: int
+    read_cycles: int
+    mode_write: int
+    mode_read: int
+    threshold: int
+    cached: bool
+
+    def fetch_cycles(self, array: Array) -> int:
+        """From a request to the word that it asks for: its cells in turn, and one cycle."""
+        return min(self.columns, array.columns) * self.read_cycles + 1
 
 
 @dataclass(frozen=True)
@@ -461,6 +501,8 @@ class Plan:
     taps : dict
         Layer name to the hierarchical path of its output stream below the top, a prefix to which
         ``__valid``, ``__ready`` and ``__payload`` are added. ``input`` is the first layer's input.
+    storage : Storage or None
+        Where the words lie in the storage view, if the build has one.
     """
 
     name: str
@@ -468,6 +510,24 @@ class Plan:
     layers: tuple[LayerPlan, ...]
     images: tuple[Image, ...]
     taps: dict[str, str]
+    storage: Storage | None = None
+
+    @property
+    def on_storage(self) -> "Plan":
+        """The same with the cycles of words that are fetched from the storage for each read."""
+        if self.storage is None:
+            return self
+        layers = []
+        for layer in self.layers:
+            cycles = self.storage.fetch_cycles(layer.array)
+            array = replace(layer.array, latency=cycles, interval=cycles, outstanding=1)
+            layers.append(replace(layer, array=array))
+        return replace(self, layers=tuple(layers))
+
+    @property
+    def top(self) -> str:
+        """The module that a user instantiates."""
+        return f"binohm_{self.name}{'_wishbone' if self.host.bus == 'wishbone' else ''}"
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -495,6 +555,10 @@ class Plan:
             }
         if not self.host.programming:
             del facts["host"]["programming"]
+        if self.storage is None:
+            del facts["storage"]
+        if self.host.bus == "axi4lite":
+            del facts["host"]["bus"], facts["host"]["wishbone_base"]
         return json.dumps(facts, indent=1) + "\n"
 
     @classmethod
@@ -517,7 +581,8 @@ class Plan:
             images = tuple(
                 Image(**{**image, "fields": tuple(image["fields"])}) for image in raw["images"]
             )
-            return cls(raw["name"], Host(**raw["host"]), layers, images, raw["taps"])
+            storage = Storage(**raw["storage"]) if "storage" in raw else None
+            return cls(raw["name"], Host(**raw["host"]), layers, images, raw["taps"], storage)
         except (KeyError, TypeError, ValueError) as error:
             raise OutputError(f"plan.json is damaged ({error!r}); build again") from error
 

@@ -19,8 +19,10 @@ from amaranth.lib import wiring
 
 from binohm.hdl.arrays.program_port import ProgramSpec, any_of, program_port
 from binohm.hdl.arrays.programmer import Programmer
+from binohm.hdl.host.axi_lite import AXI_LITE
 from binohm.hdl.host.frame_memory import FrameMemory
 from binohm.hdl.host.frame_output import FrameOutput
+from binohm.hdl.host.frame_rules import FAULTS
 from binohm.hdl.host.pixel_input import PixelInput
 from binohm.hdl.host.positions import Positions
 from binohm.hdl.host.program_registers import ProgramRegisters
@@ -31,26 +33,6 @@ from binohm.hdl.library import Library
 __all__ = ["Pipeline", "PixelSpec"]
 
 FORWARD = ("tdata", "tkeep", "tlast", "tvalid")
-
-AXI_LITE = {  # signal: (width, driven by the host)
-    "awaddr": (12, True),
-    "awvalid": (1, True),
-    "awready": (1, False),
-    "wdata": (32, True),
-    "wstrb": (4, True),
-    "wvalid": (1, True),
-    "wready": (1, False),
-    "bresp": (2, False),
-    "bvalid": (1, False),
-    "bready": (1, True),
-    "araddr": (12, True),
-    "arvalid": (1, True),
-    "arready": (1, False),
-    "rdata": (32, False),
-    "rresp": (2, False),
-    "rvalid": (1, False),
-    "rready": (1, True),
-}
 
 
 @dataclass(frozen=True)
@@ -76,9 +58,9 @@ class Pipeline(Elaboratable):
     """Top level with flat AXI names.
 
     Ports: ``aclk``, ``aresetn`` (synchronous, active low), ``s_axis_*`` (pixels, one frame an
-    image), ``m_axis_*`` (results, one frame an image), ``s_axi_*`` (registers). Each layer is a
-    module of its own; between them, the streams ``pixels__o`` and ``layer_<name>__o`` are the taps
-    that a bench may watch.
+    image), ``m_axis_*`` (results, one frame an image), ``s_axi_*`` (registers), ``irq``
+    (level, active high). Each layer is a module of its own; between them, the streams
+    ``pixels__o`` and ``layer_<name>__o`` are the taps that a bench may watch.
 
     Parameters
     ----------
@@ -120,6 +102,7 @@ class Pipeline(Elaboratable):
         self.aresetn = Signal()
         self.s_axis = _axis("s_axis", pixels.input_bytes)
         self.m_axis = _axis("m_axis", output_bytes)
+        self.irq = Signal()
         self.s_axi = {
             name: Signal(width, name=f"s_axi_{name}") for name, (width, _) in AXI_LITE.items()
         }
@@ -128,7 +111,19 @@ class Pipeline(Elaboratable):
     def ports(self) -> list[Signal]:
         """All ports, clock and reset first."""
         groups = (self.s_axis, self.m_axis, self.s_axi)
-        return [self.aclk, self.aresetn, *(port for group in groups for port in group.values())]
+        streams = [port for group in groups for port in group.values()]
+        return [self.aclk, self.aresetn, *streams, self.irq]
+
+    @property
+    def streams(self) -> dict[str, tuple[int, bool]]:
+        """Width of each port of the streams and the interrupt, and whether it is an input."""
+        groups = ((self.s_axis, FORWARD), (self.m_axis, ("tready",)))
+        ports = {
+            port.name: (len(port), name in inputs)
+            for group, inputs in groups
+            for name, port in group.items()
+        }
+        return {**ports, self.irq.name: (1, False)}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -256,6 +251,8 @@ class Pipeline(Elaboratable):
             registers.started.eq(source.started),
             registers.accepted.eq(source.accepted),
             registers.error.eq(source.error),
+            *(getattr(registers, fault).eq(getattr(source, fault)) for fault in FAULTS),
+            self.irq.eq(registers.irq),
             registers.done.eq(sink.done),
             registers.activated.eq(activated),
         ]

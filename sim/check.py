@@ -119,7 +119,7 @@ def check(
     seed : int
         Of the random pictures, stalls and moments of reset.
     view : str
-        ``digital`` or ``device``.
+        ``digital``, ``device`` or ``storage``.
     cycles : sequence of int
         Predicted cycles, see :func:`bench_files`.
     progress : callable, optional

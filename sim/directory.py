@@ -93,6 +93,8 @@ def open_build(directory: Path, view: str = "digital") -> Build:
     except BinohmError as error:
         named = str(error) if str(directory) in str(error) else f"{directory}: {error}"
         raise OutputError(named) from error
+    if view == "storage" and plan.storage is None:
+        raise OutputError(f"{directory} has no storage view; build it with a section [storage]")
     sources = tuple(_text(directory / f"{view}.f").split())
     for name in (*sources, "taps.vlt"):
         if not (directory / name).is_file():
@@ -115,7 +117,7 @@ def patience(network: Network, plan: Plan) -> int:
     """
     cycles = plan.host.input_beats(network.input.elements)
     cycles += plan.host.output_beats(network.scores.outputs)
-    for layer in plan.layers:
+    for layer in plan.on_storage.layers:
         slowest = max(layer.array.interval, layer.array.latency, layer.chunks) + 1
         cycles += layer.activations * slowest + layer.windows * layer.chunks
         cycles += 3 * layer.sweep.positions if layer.sweep else 0

@@ -30,7 +30,7 @@ from binohm.sim.packed import Packed
 __all__ = ["Engine", "RunResult", "View", "run"]
 
 Engine = Literal["rtl", "packed", "golden", "device"]
-View = Literal["digital", "device"]
+View = Literal["digital", "device", "storage"]
 Images = NDArray[np.uint8]
 
 CHUNK = 500

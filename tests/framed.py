@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from amaranth.hdl import Instance, Module
+from amaranth.hdl import Cat, Instance, Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from binohm.hdl.host.frame_rules import FAULTS
 
 __all__ = ["FrameStream", "with_tables"]
 
@@ -26,6 +28,7 @@ class FrameStream(wiring.Component):
             "started": Out(1),
             "accepted": Out(1),
             "error": Out(1),
+            "fault": Out(len(FAULTS)),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -42,6 +45,7 @@ class FrameStream(wiring.Component):
             self.started.eq(inner.started),
             self.accepted.eq(inner.accepted),
             self.error.eq(inner.error),
+            self.fault.eq(Cat(getattr(inner, fault) for fault in FAULTS)),
         ]
         if getattr(inner, "form", "") == "table":
             with_tables(m, inner, inner.input_bytes)

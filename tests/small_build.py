@@ -39,6 +39,7 @@ OUTPUTS = {
     "s_axis_tready": 1, "m_axis_tdata": 32, "m_axis_tkeep": 4, "m_axis_tlast": 1,
     "m_axis_tvalid": 1, "s_axi_awready": 1, "s_axi_wready": 1, "s_axi_bresp": 2,
     "s_axi_bvalid": 1, "s_axi_arready": 1, "s_axi_rdata": 32, "s_axi_rresp": 2, "s_axi_rvalid": 1,
+    "irq": 1,
 }  # fmt: skip
 
 

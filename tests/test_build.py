@@ -32,6 +32,7 @@ MIXES = {
         1,
         ["host.programming=true", "array.rows=32", "layers.fc0.spare_columns=3"],
     ),
+    "wishbone": ("step", 1, ["host.bus=wishbone", "array.bias_rows=65", "array.rows=80"]),
     "table": ("wide", 1, ["host.input_bytes=3", "host.output_bytes=1"]),
 }
 
@@ -68,7 +69,9 @@ def test_directory_is_complete(built: Callable[[str], Path]) -> None:
     for name in (
         *("digital.f", "device.f", "asic.f", "lint.vlt", "taps.vlt", "random.core"),
         *("macros/digital.v", "macros/device.sv", "macros/asic.v", "macros/stubs.v"),
-        *("macros/datasheet.toml", "constraints/timing.sdc"),
+        *("macros/datasheet.toml", "constraints/timing.sdc", "netlist.f"),
+        *("asic/openlane.json", "asic/netlist.ys"),
+        *("host/registers.h", "host/registers.json", "host/registers.md"),
         *("model.npz", "plan.json", "report.json", "report.html", "tb/Makefile"),
     ):
         assert (out / name).is_file(), name
@@ -101,7 +104,8 @@ def test_sockets_name_their_maps(built: Callable[[str], Path], tmp_path: Path) -
 @pytest.mark.parametrize("view", ["digital", "device", "asic"])
 def test_verilog_is_lint_clean(built: Callable[[str], Path], mix: str, view: str) -> None:
     out = built(mix)
-    command = ["verilator", "--lint-only", "-Wall", "--top-module", "binohm_random", "lint.vlt"]
+    top = designed(mix)[1].top
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", top, "lint.vlt"]
     done = subprocess.run(
         [*command, "-f", f"{view}.f"],
         cwd=out, env=environment(), capture_output=True, text=True,
@@ -114,7 +118,7 @@ def test_waivers_are_all_needed(built: Callable[[str], Path]) -> None:
     seen: set[str] = set()
     for mix in MIXES:
         out = built(mix)
-        command = ["verilator", "--lint-only", "-Wall", "--top-module", "binohm_random"]
+        command = ["verilator", "--lint-only", "-Wall", "--top-module", designed(mix)[1].top]
         done = subprocess.run(
             [*command, "-f", "digital.f"],
             cwd=out, env=environment(), capture_output=True, text=True,

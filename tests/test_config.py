@@ -59,7 +59,7 @@ def test_template_names_every_key_with_its_range() -> None:
     text = template()
     written = tomllib.loads(text.replace('# name = "..."', 'name = "x"'))
     for section, field in Config.model_fields.items():
-        if section not in ("layers", "device"):
+        if section not in ("layers", "device", "storage"):
             assert list(written[section]) == list(field.annotation.model_fields)  # type: ignore
     for key, _, _, allowed in LIMITS:
         assert f"# Range: {allowed}.\n{key.split('.')[-1]} = " in text
@@ -113,10 +113,11 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path) -> None:
         "--set layers.fc1.readouts: unknown key; did you mean readout?"
     )
     assert refusal(None, "host.width=1") == (
-        "--set host.width: unknown key; known are input_bytes, output_bytes, scores, programming"
+        "--set host.width: unknown key; known are input_bytes, output_bytes, scores, programming, "
+        "bus, wishbone_base"
     )
     assert refusal(None, "width=1") == (
-        "--set width: unknown key; known are design, array, layers, host, goal, device"
+        "--set width: unknown key; known are design, array, layers, host, goal, device, storage"
     )
 
 

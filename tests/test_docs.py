@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -101,3 +101,21 @@ def test_tutorial_works(tmp_path: Path) -> None:
         "exit status 2",
     ]
     assert (tmp_path / "scores.npz").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", ["host.md", "asic.md", "storage.md", "example-integration/README.md"]
+)
+def test_commands_of_a_page_work(tmp_path: Path, page: str) -> None:
+    """Every ``sh`` block, in order, in one shell that stops at the first failure."""
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    script = "".join(code for kind, code in FENCE.findall(text) if kind == "sh")
+    assert "binohm build" in script
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ex"], input=script, cwd=tmp_path, env={**os.environ, "PATH": path},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

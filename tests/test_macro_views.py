@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from plans import array, plan_of
 
 from binohm.gen.errors import ConfigError
 from binohm.gen.macros.macro_views import VIEWS, render, render_rom, render_stubs, render_table
+from binohm.gen.plan import Storage
 from binohm.sim.tools import environment, require
 
 ARRAYS = [
@@ -48,11 +50,31 @@ def lint(place: Path, text: str, top: str, *settings: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "storage"])
 def test_views_are_clean(tmp_path: Path, view: str) -> None:
     text = render(PLAN, view) + (render_stubs(PLAN) if view == "asic" else "")
     for kind in ARRAYS:
         assert lint(tmp_path, text, f"binohm_t_{kind.name}") == ""
+
+
+@pytest.mark.parametrize(
+    ("cells", "size", "cached"),
+    [((32, 32), (65, 3), False), ((32, 32), (33, 70), True), ((3, 4), (8, 6), True),
+     ((1, 1), (2, 3), False), ((1, 1), (1, 1), True)],
+)  # fmt: skip
+def test_storage_is_clean(
+    tmp_path: Path, cells: tuple[int, int], size: tuple[int, int], cached: bool
+) -> None:
+    plan = plan_of("t", [array("pcsa", *size)])
+    plan = replace(plan, storage=Storage(*cells, 200, 44, 3, 1, 128, cached))
+    text = render(plan, "storage")
+    assert lint(tmp_path, text, f"binohm_t_{plan.arrays[0].name}") == ""
+
+
+def test_a_storage_is_asked_for() -> None:
+    message = "view storage: the plan has no storage; give the configuration [storage]"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        render(PLAN, "storage")
 
 
 @pytest.mark.parametrize("depth", [1, 5])

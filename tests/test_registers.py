@@ -46,10 +46,12 @@ def test_map_lists_every_register_once() -> None:
         ("BUILD_ID", 0x24, "ro"),
         ("ELEMENTS", 0x28, "ro"),
         ("CLASSES", 0x2C, "ro"),
+        ("INTERRUPT_ENABLE", 0x30, "rw"),
+        ("INTERRUPT_STATUS", 0x34, "w1c"),
         ("ACTIVATIONS_0", 0x40, "ro"),
         ("ACTIVATIONS_1", 0x44, "ro"),
     ]
-    assert all(register.meaning.endswith(".") for register in registers)
+    assert all(register.text.endswith(".") for register in registers)
 
 
 @pytest.mark.parametrize(

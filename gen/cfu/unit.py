@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from binohm.gen import emit
+from binohm.gen import emit, handoff
 from binohm.gen.cfu.config import UnitConfig
 from binohm.gen.errors import ConfigError
 from binohm.gen.macros import datasheet, macro_views
@@ -177,4 +177,4 @@ def _waivers(config: UnitConfig) -> str:
     lines = [
         f'// {reason}\nlint_off -rule {rule} -file "*{folder}/*"' for rule, folder, reason in WAIVED
     ]
-    return emit.LINT.format(lines="\n".join(lines))
+    return handoff.LINT.format(lines="\n".join(lines))

@@ -51,10 +51,11 @@ Simulator = Annotated[
     Literal["verilator", "icarus"] | None, typer.Option(help="One simulator instead of both.")
 ]
 View = Annotated[
-    Literal["digital", "device"],
+    Literal["digital", "device", "storage"],
     typer.Option(
-        help="Which implementation of the arrays: their digital function, or the devices of the "
-        "build's maps, bit for bit as `run --engine device` computes them."
+        help="Which implementation of the arrays: their digital function; the devices of the "
+        "build's maps, bit for bit as `run --engine device` computes them; or words fetched from "
+        "macros of single cells, in a build with [storage]."
     ),
 ]
 DATA = "`digits`, `mnist`, `fashion_mnist`, `cifar10`, or an .npz with x (uint8) and y."

@@ -8,6 +8,8 @@ one simulation.
 - ``digital``: synthesizable and exact; the cells are a memory with the image ``INIT``.
 - ``asic``: ignores the parameters and instantiates ``rram_<array.name>``, which has none.
 - ``jitter``: ``digital`` with random latency, seeded by ``ID``; for tests.
+- ``storage``: ``pcsa`` alone, if the plan has a storage: fetches the words from macros of single
+  cells, of which it has a model.
 - ``device``: for simulation; reads the devices of the map ``MAP``, loaded with ``INIT``.
 """
 
@@ -16,13 +18,13 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from binohm.gen.errors import ConfigError
-from binohm.gen.plan import Array, Cell, Readout
+from binohm.gen.plan import Array, Cell, Plan, Readout
 from binohm.hdl.arrays.macro import MacroPins
 
 __all__ = ["VIEWS", "Sockets", "macro_pins", "render", "render_ram", "render_rom", "render_stubs"]
 __all__ += ["render_table", "render_written"]
 
-VIEWS = ("digital", "asic", "jitter", "device")
+VIEWS = ("digital", "asic", "jitter", "device", "storage")
 
 HERE = Path(__file__).parent
 
@@ -78,6 +80,8 @@ def render(plan: Sockets, view: str) -> str:
         return "\n".join(sockets)
     if view == "device":
         return "\n".join([*sockets, _view(plan, "device.sv")])
+    if view == "storage":
+        return "\n".join([*sockets, _view(plan, "storage.v")])
     digital = {_digital_name(array) for array in plan.arrays}
     files = [f"digital_{name}.v" for name in DIGITAL if name in digital]
     if digital & {"sa", "adc"}:
@@ -145,6 +149,9 @@ def _socket(plan: Sockets, array: Array, view: str) -> str:
         ignored = ['INIT == ""', 'MAP == ""', "ID == 0"]
     elif view == "device":
         inside, ignored = _device(plan, array), []
+    elif view == "storage":
+        inside, used = _storage(plan, array)
+        ignored = [*(name for name in names if name not in used), 'MAP == ""', "ID == 0"]
     else:
         inside, used = _digital(plan, array, view)
         ignored = [name for name in names if name not in used]
@@ -177,6 +184,30 @@ def _digital(plan: Sockets, array: Array, view: str) -> tuple[str, list[str]]:
         )
     array_itself = _instance(f"{prefix}_digital_{module}", "array", _parameters(array), connections)
     return delay + array_itself, used
+
+
+def _storage(plan: Sockets, array: Array) -> tuple[str, list[str]]:
+    """The adapter of the storage inside a socket, and the pins it uses."""
+    if not isinstance(plan, Plan) or plan.storage is None or array.readout != "pcsa":
+        raise ConfigError("view storage: the plan has no storage; give the configuration [storage]")
+    own = plan.storage
+    used = ["clk", "rst", "cmd", *USED["pcsa"], "q", *HANDSHAKE]
+    parameters = {
+        "ROWS": array.rows,
+        "COLUMNS": array.columns,
+        "ROW_BITS": macro_pins(array).row_bits,
+        "CACHED": int(own.cached),
+        "CELL_ROWS": own.rows,
+        "CELL_COLUMNS": own.columns,
+        "WRITE_CYCLES": own.write_cycles,
+        "READ_CYCLES": own.read_cycles,
+        "MODE_WRITE": own.mode_write,
+        "MODE_READ": own.mode_read,
+        "THRESHOLD": own.threshold,
+        "INIT": "INIT",
+    }
+    connections = {name: name for name in used}
+    return _instance(f"binohm_{plan.name}_storage_pcsa", "array", parameters, connections), used
 
 
 def _device(plan: Sockets, array: Array) -> str:

@@ -39,6 +39,8 @@ class FrameMemory(wiring.Component):
     started, accepted, error : Out(1)
         High in the cycle of the first beat of a frame, of the last beat of a good one, of the last
         beat of a dropped one.
+    too_short, too_long, badly_kept : Out(1)
+        One of them with ``error``: :data:`binohm.hdl.host.frame_rules.FAULTS`.
     """
 
     def __init__(self, elements: int, *, input_bytes: int) -> None:

@@ -2,10 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Frame", "follow_frames", "frame_members"]
+__all__ = ["FAULTS", "Frame", "follow_frames", "frame_members"]
+
+FAULTS = ("too_short", "too_long", "badly_kept")
+"""What a malformed frame may be, by the first of its beats that no good frame has there: it ends
+the frame too early, or does not end it, or has another TKEEP. One of them is high with ``error``.
+"""
 
 
 class Frame(NamedTuple):
@@ -45,6 +50,7 @@ def frame_members(input_bytes: int) -> dict[str, Any]:
         "started": Out(1),
         "accepted": Out(1),
         "error": Out(1),
+        **{fault: Out(1) for fault in FAULTS},
     }
 
 
@@ -59,14 +65,16 @@ def follow_frames(m: Module, part: Any, elements: int, input_bytes: int) -> Fram
     begun = Signal()
     dropped = Signal()
     beat = Signal(range(beats))
-    last, good, moved, ended, room = (
-        Signal(name=n) for n in ("last", "good", "moved", "ended", "room")
+    last, kept, good, moved, ended, room = (
+        Signal(name=n) for n in ("last", "kept", "good", "moved", "ended", "room")
     )
+    before = Signal(len(FAULTS), name="fault_before")
     full: Value = Const((1 << input_bytes) - 1, input_bytes)
     rest = Const((1 << elements - (beats - 1) * input_bytes) - 1, input_bytes)
     m.d.comb += [
         last.eq(beat == beats - 1),
-        good.eq(~dropped & (part.tlast == last) & (part.tkeep == Mux(last, rest, full))),
+        kept.eq(part.tkeep == Mux(last, rest, full)),
+        good.eq(~dropped & (part.tlast == last) & kept),
         part.tready.eq((part.enable | begun) & (dropped | room)),
         moved.eq(part.tvalid & part.tready),
         ended.eq(moved & part.tlast),
@@ -74,6 +82,11 @@ def follow_frames(m: Module, part: Any, elements: int, input_bytes: int) -> Fram
         part.accepted.eq(ended & good),
         part.error.eq(ended & ~good),
     ]
+    here = Cat(part.tlast & ~last, last & ~part.tlast, (part.tlast == last) & ~kept)
+    fault = Mux(dropped, before, here)
+    m.d.comb += Cat(getattr(part, name) for name in FAULTS).eq(Mux(ended, fault, 0))
+    with m.If(moved):
+        m.d.sync += before.eq(fault)
     with m.If(ended):
         m.d.sync += [begun.eq(0), dropped.eq(0), beat.eq(0)]
     with m.Elif(moved):

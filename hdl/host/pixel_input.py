@@ -54,6 +54,8 @@ class PixelInput(wiring.Component):
     started, accepted, error : Out(1)
         High in the cycle of the first beat of a frame, of the last beat of a good one, of the last
         beat of a dropped one.
+    too_short, too_long, badly_kept : Out(1)
+        One of them with ``error``: :data:`binohm.hdl.host.frame_rules.FAULTS`.
     table_addr_<k>, table_data_<k> : Out(8), In(bits)
         ``table``: pixel and value of byte ``k``, in the same cycle.
     """

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.arrays.programmer import WORD, program_command
 from binohm.hdl.checks import require_int
-from binohm.hdl.host.register import Register
+from binohm.hdl.host.register import Field, Register
 
 __all__ = ["FIRST_PROGRAM", "HOST_ACCESS", "ProgramRegisters", "program_map"]
 
@@ -36,14 +36,12 @@ REGISTERS: tuple[tuple[str, Literal["ro", "rw", "wo"], str], ...] = (
     (
         "PROGRAM_COMMAND",
         "wo",
-        """1: program the line. 2: read it back. 4: stop. 8: clear PROGRAM_STATUS and all counts but
-        WEAR. While busy, only 4 is accepted.""",
+        "One bit of these; while busy, only STOP is accepted.",
     ),
     (
         "PROGRAM_STATUS",
         "ro",
-        """Bit 0: busy. Since the last clear, bit 1: a device did not verify; bit 2: a command was
-        told to stop, and its line may be unfinished.""",
+        "FAILED and STOPPED are since the last clear.",
     ),
     ("PROGRAM_TILE", "rw", "The array: its number in the plan."),
     ("PROGRAM_LINE", "rw", "The line: its rows, then its bias rows."),
@@ -64,7 +62,7 @@ REGISTERS: tuple[tuple[str, Literal["ro", "rw", "wo"], str], ...] = (
     ("FAIL_A", "ro", "Devices a of the last line that did not verify."),
     ("FAIL_B", "ro", "Devices b of the last line that did not verify."),
     ("FAILED_LINE", "ro", "Devices of the last line that did not verify."),
-    ("FAILED", "ro", "Devices that commands 1 gave up, since the last clear."),
+    ("FAILED", "ro", "Devices that PROGRAM gave up, since the last clear."),
     ("PULSES_SET", "ro", "Set pulses given, one a device, since the last clear."),
     ("PULSES_RESET", "ro", "Reset pulses given, one a device, since the last clear."),
     (
@@ -76,19 +74,40 @@ REGISTERS: tuple[tuple[str, Literal["ro", "rw", "wo"], str], ...] = (
     (
         "REMAP",
         "wo",
-        """Bits 15..0: a bad column of PROGRAM_TILE; its output is then that of spare column bits
-        23..16. Bit 31: the spare is not used, as after reset.""",
+        "A spare column stands for a bad one of PROGRAM_TILE.",
     ),
 )
+
+FIELDS = {
+    "PROGRAM_COMMAND": (
+        Field("PROGRAM", 0, "program the line."),
+        Field("VERIFY", 1, "read it back."),
+        Field("STOP", 2, "stop."),
+        Field("CLEAR", 3, "clear PROGRAM_STATUS and all counts but WEAR."),
+    ),
+    "PROGRAM_STATUS": (
+        Field("BUSY", 0, "a command is at work."),
+        Field("FAILED", 1, "a device did not verify."),
+        Field("STOPPED", 2, "a command was told to stop, and its line may be unfinished."),
+    ),
+    "REMAP": (
+        Field("COLUMN", 0, "the bad column.", 16),
+        Field("SPARE", 16, "the spare column that gives its output.", 8),
+        Field("UNUSED", 31, "the spare is not used, as after reset."),
+    ),
+}
 
 
 def program_map(spares: int = 0) -> tuple[Register, ...]:
     """The registers, by offset; ``REMAP`` is for arrays with spare columns."""
     return tuple(
-        Register(name, FIRST_PROGRAM + 4 * number, access, " ".join(meaning.split()))
+        Register(
+            name, FIRST_PROGRAM + 4 * number, access, " ".join(meaning.split()),
+            FIELDS.get(name, ()),
+        )
         for number, (name, access, meaning) in enumerate(REGISTERS)
         if spares or name != "REMAP"
-    )
+    )  # fmt: skip
 
 
 class ProgramRegisters(wiring.Component):

@@ -6,24 +6,32 @@ from amaranth.lib.wiring import In, Out
 
 from binohm.hdl.arrays.programmer import Programmer
 from binohm.hdl.checks import require_bool, require_int
+from binohm.hdl.host.frame_rules import FAULTS
 from binohm.hdl.host.program_registers import (
     FIRST_PROGRAM,
     HOST_ACCESS,
     ProgramRegisters,
     program_map,
 )
-from binohm.hdl.host.register import Register
+from binohm.hdl.host.register import Field, Register
 
 __all__ = ["ID", "VERSION", "Registers", "connect_programmer", "register_map"]
 
 ID = 0x424E4F48
 """``BNOH``, the first letter in the highest byte."""
 
-VERSION = 1
-"""Of the register map."""
+VERSION = 2
+"""Of the register map. Version 1 had no interrupts, and did not tell malformed frames apart."""
 
 OKAY, SLVERR = 0, 2
 FIRST_ACTIVATIONS = 0x40
+INTERRUPTS = (
+    Field("DONE", 0, "the last beat of a result was taken."),
+    Field("ERROR", 1, "a frame was dropped."),
+    Field("REFUSED", 2, "an access to the registers was refused."),
+)
+"""What can interrupt the host. An event sets its bit, even while that is cleared."""
+
 MOST_LAYERS = (0x1000 - FIRST_ACTIVATIONS) // 4
 MOST_LAYERS_PROGRAMMED = (FIRST_PROGRAM - FIRST_ACTIVATIONS) // 4
 
@@ -39,14 +47,24 @@ def register_map(
             "CONTROL",
             0x08,
             "rw",
-            "Bit 0: enable, 1 after reset; 0 lets no new frame begin. "
-            "Bit 1: written 1, clears the counters and the frame error; reads 0.",
+            "",
+            (
+                Field("ENABLE", 0, "1 after reset; 0 lets no new frame begin."),
+                Field("CLEAR", 1, "written 1, clears the counters and the errors; reads 0."),
+            ),
         ),
         Register(
             "STATUS",
             0x0C,
             "ro",
-            "Bit 0: busy, a frame is inside. Bit 1: a frame was dropped since the last clear.",
+            "Errors are of frames dropped since the last clear.",
+            (
+                Field("BUSY", 0, "a frame is inside."),
+                Field("DROPPED", 1, "a frame was dropped."),
+                Field("TOO_SHORT", 2, "one ended before its last beat."),
+                Field("TOO_LONG", 3, "one did not end with it."),
+                Field("BADLY_KEPT", 4, "one had a wrong TKEEP."),
+            ),
         ),
         Register(
             "CYCLES_LO",
@@ -63,6 +81,20 @@ def register_map(
         Register("BUILD_ID", 0x24, "ro", "Checksum of the plan this design was built from."),
         Register("ELEMENTS", 0x28, "ro", "Pixels of an image, a byte each."),
         Register("CLASSES", 0x2C, "ro", "Classes, and scores in a result."),
+        Register(
+            "INTERRUPT_ENABLE",
+            0x30,
+            "rw",
+            "Which bits of INTERRUPT_STATUS raise the interrupt; 0 after reset.",
+            INTERRUPTS,
+        ),
+        Register(
+            "INTERRUPT_STATUS",
+            0x34,
+            "w1c",
+            "What happened; a one written clears a bit, and the interrupt stays while one is left.",
+            INTERRUPTS,
+        ),
         *(
             Register(
                 f"ACTIVATIONS_{layer}",
@@ -81,7 +113,7 @@ class Registers(wiring.Component):
 
     Counters are 32 bits wide and wrap, cycles 64. A read or write anywhere else, a write to what is
     read only and a read of what is write only are answered with SLVERR. The two low address bits
-    are ignored; CONTROL is written only if byte 0 is strobed.
+    are ignored; CONTROL and both interrupt registers are written only if byte 0 is strobed.
 
     Latency is 1 cycle from address (and data) to response. Throughput is 1 read and 1 write per
     cycle. A write is accepted when both its address and its data are there, in one cycle.
@@ -111,9 +143,13 @@ class Registers(wiring.Component):
     started, accepted, error, done : In(1)
         Events of the frames: first beat; last beat of a good one, of a dropped one; last beat of a
         result. All four may come in one cycle.
+    too_short, too_long, badly_kept : In(1)
+        What is wrong with a dropped frame, with ``error``.
     activated : In(StructLayout({"layer_0": range(at_once[0] + 1), ...}))
         Array reads of each layer that begin in this cycle.
     enable : Out(1)
+    irq : Out(1)
+        An enabled bit of INTERRUPT_STATUS is set.
     program : Out(HOST_ACCESS)
     busy : Out(1)
         A frame is inside. Both only with programming.
@@ -176,30 +212,41 @@ class Registers(wiring.Component):
             "started": In(1),
             "accepted": In(1),
             "error": In(1),
+            **{fault: In(1) for fault in FAULTS},
             "done": In(1),
             "activated": In(activated),
             "enable": Out(1, init=1),
+            "irq": Out(1),
             **({"program": Out(HOST_ACCESS), "busy": Out(1)} if programming else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        clear = self._write(m)
-        self._read(m, self._count(m, clear))
+        written, refused = self._write(m)
+        values = self._count(m, written["CONTROL"] & self.wdata[1])
+        values |= self._interrupts(m, written, refused)
+        m.d.comb += refused[1].eq(self._read(m, values))
         return m
 
-    def _write(self, m: Module) -> Signal:
-        """CONTROL; returns the pulse that clears the counters."""
-        offsets = {register.name: register.offset for register in self.map}
-        moved, clear, ours = Signal(name="write"), Signal(name="clear"), Signal(name="to_control")
+    def _write(self, m: Module) -> tuple[dict[str, Value], Signal]:
+        """The enable; returns which register is written now, and accesses refused now."""
+        moved, refused = Signal(name="write"), Signal(2, name="refused")
+        hits = {
+            register.name: Signal(name=f"to_{register.name.lower()}")
+            for register in self.map
+            if register.access in ("rw", "w1c") and register.offset < FIRST_ACTIVATIONS
+        }
         m.d.comb += [
             moved.eq(self.awvalid & self.wvalid & (~self.bvalid | self.bready)),
             self.awready.eq(moved),
             self.wready.eq(moved),
-            ours.eq(self.awaddr[2:] == offsets["CONTROL"] >> 2),
-            clear.eq(moved & ours & self.wstrb[0] & self.wdata[1]),
+            *(
+                hits[register.name].eq(self.awaddr[2:] == register.offset >> 2)
+                for register in self.map
+                if register.name in hits
+            ),
         ]
-        done = ours
+        done: Value = Cat(hits.values()).any()
         if self.programming:
             m.d.comb += [
                 self.program.write.eq(
@@ -208,16 +255,32 @@ class Registers(wiring.Component):
                 self.program.write_word.eq(self.awaddr[2:7]),
                 self.program.write_data.eq(self.wdata),
             ]
-            done = ours | (self.program.write & self.program.accepted)
+            done = done | (self.program.write & self.program.accepted)
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
         with m.If(moved):
             m.d.sync += [self.bvalid.eq(1), self.bresp.eq(Mux(done, OKAY, SLVERR))]
-        with m.If(moved & ours & self.wstrb[0]):
+        written = {name: moved & hit & self.wstrb[0] for name, hit in hits.items()}
+        with m.If(written["CONTROL"]):
             m.d.sync += self.enable.eq(self.wdata[0])
-        return clear
+        m.d.comb += refused[0].eq(moved & ~done)
+        return written, refused
 
-    def _count(self, m: Module, clear: Signal) -> dict[str, Value]:
+    def _interrupts(
+        self, m: Module, written: dict[str, Value], refused: Signal
+    ) -> dict[str, Value]:
+        """Both registers of interrupts, and the interrupt."""
+        enabled = Signal(len(INTERRUPTS), name="interrupt_enable")
+        status = Signal(len(INTERRUPTS), name="interrupt_status")
+        events = Cat(self.done, self.error, refused.any())
+        cleared = Mux(written["INTERRUPT_STATUS"], self.wdata[: len(INTERRUPTS)], 0)
+        m.d.sync += status.eq((status & ~cleared) | events)
+        with m.If(written["INTERRUPT_ENABLE"]):
+            m.d.sync += enabled.eq(self.wdata)
+        m.d.comb += self.irq.eq((enabled & status).any())
+        return {"INTERRUPT_ENABLE": enabled, "INTERRUPT_STATUS": status}
+
+    def _count(self, m: Module, clear: Value) -> dict[str, Value]:
         """What each register reads, by name."""
         inside = Signal(16)
         busy = Signal()
@@ -239,9 +302,9 @@ class Registers(wiring.Component):
         counters = {
             name: Signal(64 if name == "CYCLES" else 32, name=name.lower()) for name in events
         }
-        dropped = Signal()
-        with m.If(self.error):
-            m.d.sync += dropped.eq(1)
+        dropped = Signal(1 + len(FAULTS))
+        now = Cat(self.error, *(getattr(self, fault) for fault in FAULTS))
+        m.d.sync += dropped.eq(dropped | now)
         for name, counter in counters.items():
             m.d.sync += counter.eq(counter + events[name])
         with m.If(clear):
@@ -269,8 +332,10 @@ class Registers(wiring.Component):
             **programmed,
         }
 
-    def _read(self, m: Module, values: dict[str, Value]) -> None:
+    def _read(self, m: Module, values: dict[str, Value]) -> Value:
+        """Answer reads; returns whether one is refused now."""
         frozen = Signal(32)
+        unknown = Signal(name="unknown")
         moved = Signal(name="read")
         m.d.comb += [
             self.arready.eq(~self.rvalid | self.rready),
@@ -294,7 +359,9 @@ class Registers(wiring.Component):
                         if register.name == "CYCLES_LO":
                             m.d.sync += frozen.eq(values["CYCLES_HI"])
                 with m.Default():
+                    m.d.comb += unknown.eq(1)
                     m.d.sync += [self.rdata.eq(0), self.rresp.eq(SLVERR)]
+        return unknown
 
 
 def connect_programmer(

@@ -144,9 +144,21 @@ async def watch(dut: Any, case: Case) -> None:
         assert dut.started.value == (beat is not None and len(frame) == 1)
         assert dut.accepted.value == good
         assert dut.error.value == (ended and not good)
+        assert int(dut.fault.value) == (fault_of(frame, case.keeps) if ended else 0)
         waiting = good or (waiting and not dut.o__ready.value)
         if ended:
             frame = []
+
+
+def fault_of(frame: Sequence[Beat], keeps: Sequence[int]) -> int:
+    """Bit 0: too short, 1: too long, 2: wrong TKEEP, by the first wrong beat; 0 if none is."""
+    for number, (beat, keep) in enumerate(zip(frame, keeps, strict=False)):
+        last = number == len(keeps) - 1
+        if beat.last != last:
+            return 1 if beat.last else 2
+        if beat.keep != keep:
+            return 4
+    return 0
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

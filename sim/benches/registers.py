@@ -6,13 +6,15 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
+from cocotb.triggers import ClockCycles, NextTimeStep, ReadOnly, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from binohm.sim.bench import PERIOD_NS, fact
 
 EVENTS = ("started", "accepted", "error", "done")
+FAULTS = ("too_short", "too_long", "badly_kept")
 CONTROL, STATUS, CYCLES = 0x08, 0x0C, 0x10
+INTERRUPT_ENABLE, INTERRUPT_STATUS = 0x30, 0x34
 COUNTED = {0x18: "accepted", 0x1C: "done", 0x20: "error"}
 FIRST_ACTIVATIONS = 0x40
 
@@ -26,7 +28,6 @@ class Model:
         self.dut = dut
         self.at_once: tuple[int, ...] = fact("at_once") or (1,) * fact("layers")
         self.busy = False
-        self.dropped = False
         self.inside = 0
         self.clear()
         self._quiet()
@@ -36,7 +37,7 @@ class Model:
         self.cycles = 0
         self.events = dict.fromkeys(EVENTS, 0)
         self.activations = [0] * len(self.at_once)
-        self.dropped = False
+        self.dropped = 0
 
     async def run(self, cycles: int) -> None:
         """So many cycles of events; then none, and no frame is inside."""
@@ -55,8 +56,11 @@ class Model:
         now[random.choice(["done", "error"])] = leaves
         if leaves and self.inside + now["started"] > 1 and random.random() < 0.5:
             now["done"] = now["error"] = True
+        fault = random.choice(FAULTS) if now["error"] else ""
         for name, value in now.items():
             getattr(self.dut, name).value = int(value)
+        for name in FAULTS:
+            getattr(self.dut, name).value = int(name == fault)
         reads = [random.randint(0, most) for most in self.at_once]
         activated = width = 0
         for number, most in zip(reads, self.at_once, strict=True):
@@ -65,7 +69,8 @@ class Model:
         self.dut.activated.value = activated
         self.cycles += now["started"] or self.inside > 0
         self.inside += now["started"] - now["done"] - now["error"]
-        self.dropped |= now["error"]
+        if fault:
+            self.dropped |= 1 | 2 << FAULTS.index(fault)
         for name, value in now.items():
             self.events[name] += value
         self.activations = [
@@ -74,7 +79,7 @@ class Model:
         await RisingEdge(self.dut.clk)
 
     def _quiet(self) -> None:
-        for name in (*EVENTS, "activated"):
+        for name in (*EVENTS, *FAULTS, "activated"):
             getattr(self.dut, name).value = 0
 
 
@@ -140,7 +145,9 @@ async def identity(dut: Any, odds: float) -> None:
     master = await start(dut, odds)
     constants = {
         0x00: int.from_bytes(b"BNOH", "big"),
-        0x04: 1,
+        0x04: 2,
+        INTERRUPT_ENABLE: 0,
+        INTERRUPT_STATUS: 0,
         CONTROL: 1,
         STATUS: 0,
         0x24: fact("build_id"),
@@ -212,13 +219,82 @@ async def control(dut: Any, odds: float) -> None:
     assert dut.enable.value
 
 
+@cocotb.test(timeout_time=500, timeout_unit="us")
+@stalled
+async def interrupts(dut: Any, odds: float) -> None:
+    """Each event sets its bit; ones clear it; the interrupt is what is set and enabled."""
+    Model(dut)
+    master = await start(dut, odds)
+    refused = cocotb.start_soon(master.read(0x3C, 4))
+    assert (await refused).resp == AxiResp.SLVERR
+    await expect(master, {INTERRUPT_STATUS: 4})
+    assert (await master.write(INTERRUPT_STATUS, b"\4\0\0\0")).resp == AxiResp.OKAY
+    assert (await master.write(0x3C, b"\0\0\0\0")).resp == AxiResp.SLVERR
+    for events in (["done"], ["error", "too_long"], ["done", "error", "badly_kept"]):
+        await expect(master, {INTERRUPT_STATUS: 4})
+        assert not dut.irq.value
+        await master.write(INTERRUPT_ENABLE, b"\3\0\0\0")
+        await pulse(dut, events)
+        bits = ("done" in events) | ("error" in events) << 1
+        await ReadOnly()
+        assert dut.irq.value
+        await expect(master, {INTERRUPT_STATUS: 4 | bits, INTERRUPT_ENABLE: 3})
+        await master.write(INTERRUPT_STATUS + 1, b"\3\3\3")  # not byte 0
+        for bit in (1, 2):
+            assert bool(dut.irq.value) == bool(bits)
+            await master.write(INTERRUPT_STATUS, bytes([bit, 0, 0, 0]))
+            bits &= ~bit
+            await expect(master, {INTERRUPT_STATUS: 4 | bits})
+        assert not dut.irq.value
+        await master.write(INTERRUPT_ENABLE, b"\0\0\0\0")
+        await pulse(dut, ["done"])
+        await ReadOnly()
+        assert not dut.irq.value  # it is not enabled, and yet noted
+        await expect(master, {INTERRUPT_STATUS: 5})
+        await master.write(INTERRUPT_STATUS, b"\1\0\0\0")
+    await master.write(CONTROL, b"\3\0\0\0")
+    await expect(master, {INTERRUPT_STATUS: 4})
+
+
+@cocotb.test(timeout_time=100, timeout_unit="us")
+async def an_event_survives_its_clearing(dut: Any) -> None:
+    """A result in the very cycle of the clear: its bit is set afterwards."""
+    Model(dut)
+    for name in ("araddr", "arvalid", "rready"):
+        getattr(dut, name).value = 0
+    dut.awaddr.value, dut.wdata.value, dut.wstrb.value = INTERRUPT_STATUS, 1, 0xF
+    dut.awvalid.value = dut.wvalid.value = dut.bready.value = 0
+    Clock(dut.clk, PERIOD_NS, unit="ns").start()
+    dut.rst.value = 1
+    await ClockCycles(dut.clk, 2)
+    dut.rst.value = 0
+    dut.bready.value = 1
+    for clears, events, expected in ((0, 1, 1), (1, 1, 1), (1, 0, 0), (1, 1, 1), (0, 0, 1)):
+        dut.awvalid.value = dut.wvalid.value = clears
+        dut.done.value = events
+        await RisingEdge(dut.clk)
+        await ReadOnly()
+        assert int(dut.interrupt_status.value) == expected
+        await NextTimeStep()
+
+
+async def pulse(dut: Any, events: list[str]) -> None:
+    """A cycle with these events, between two without."""
+    await RisingEdge(dut.clk)
+    for value in (1, 0):
+        for event in events:
+            getattr(dut, event).value = value
+        await RisingEdge(dut.clk)
+
+
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 @stalled
 async def other_addresses_are_refused(dut: Any, odds: float) -> None:
     """Every word is read and written: SLVERR tells what is not there, or cannot be written."""
     Model(dut)
     master = await start(dut, odds)
-    readable = {*range(0, 0x30, 4)}
+    readable = {*range(0, 0x38, 4)}
+    writable = {CONTROL, INTERRUPT_ENABLE, INTERRUPT_STATUS}
     readable |= {FIRST_ACTIVATIONS + 4 * layer for layer in range(fact("layers"))}
     offsets = [*range(0, 0x100, 4), 0x108, 0x200, 0x400, 0x800, 0xFFC]
     reads = {offset: cocotb.start_soon(master.read(offset, 4)) for offset in offsets}
@@ -226,7 +302,7 @@ async def other_addresses_are_refused(dut: Any, odds: float) -> None:
     for offset in offsets:
         expected = AxiResp.OKAY if offset in readable else AxiResp.SLVERR
         assert (await reads[offset]).resp == expected, hex(offset)
-        expected = AxiResp.OKAY if offset == CONTROL else AxiResp.SLVERR
+        expected = AxiResp.OKAY if offset in writable else AxiResp.SLVERR
         assert (await writes[offset]).resp == expected, hex(offset)
     await expect(master, {0: int.from_bytes(b"BNOH", "big"), CONTROL: 1})
 
