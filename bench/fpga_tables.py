@@ -16,6 +16,7 @@ WEIGHTS = {"digits": 64 * 128 + 128 * 128 + 128 * 10, "TFC_1W1A": 59_008, "LFC":
 OTHERS = (
     # work, network, device, clock, LUTs of six inputs, images per second
     ("FINN (finn PR 1499, measured)", "TFC_1W1A", "AUP-ZU3", None, None, 1_089_430),
+    ("FINN paper, fastest", "MNIST, 95.8 %", "ZC706", None, None, 12_300_000),
     ("BNN-PYNQ", "LFC", "xc7z020", None, 28_360, 356_633),
 )  # fmt: skip
 """As published; None is not stated where these figures stand."""

@@ -93,8 +93,8 @@ def print_build(facts: Figures) -> None:
     ])  # fmt: skip
     if taken := facts.get("fpga"):
         blocks = taken["bram"]
-        kinds = ("LUTs", "flip-flops", *(f"block RAMs, {family}" for family in blocks))
-        print_table("On an FPGA, estimated", kinds, [
+        counted = ("LUTs", "flip-flops", *(f"block RAMs, {family}" for family in blocks))
+        print_table("On an FPGA, estimated", counted, [
             [taken["lut"], taken["ff"], *blocks.values()]
         ])  # fmt: skip
     rows = [

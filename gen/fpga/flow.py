@@ -182,7 +182,7 @@ def _routing(board: Board, here: str) -> tuple[list[str], list[str], str]:
         told = ["--up5k", "--package", "sg48", "--pcf", pins, "--asc", f"{here}/top.asc"]
         return told, [f"{here}/top.asc"], f"{here}/top.bin"
     told = ["--85k", "--package", "CABGA381", "--speed", "6", "--lpf", pins]
-    told += ["--textcfg", f"{here}/top.config", "--router", "router2"]
+    told += ["--textcfg", f"{here}/top.config"]
     return told, ["--compress", f"{here}/top.config"], f"{here}/top.bit"
 
 
