@@ -54,6 +54,7 @@ def board(elements: int, input_bytes: int, words: int, output_bytes: int, diviso
     return text + stand_in
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("elements", "input_bytes", "words", "output_bytes", "divisor"), SIZES)
 def test_board_answers(
     tmp_path: Path, simulator: str, elements: int, input_bytes: int, words: int, output_bytes: int,

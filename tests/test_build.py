@@ -100,6 +100,7 @@ def test_sockets_name_their_maps(built: Callable[[str], Path], tmp_path: Path) -
         assert "device/" not in path.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("view", ["digital", "device", "asic"])
 def test_verilog_is_lint_clean(built: Callable[[str], Path], mix: str, view: str) -> None:
@@ -113,6 +114,7 @@ def test_verilog_is_lint_clean(built: Callable[[str], Path], mix: str, view: str
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_waivers_are_all_needed(built: Callable[[str], Path]) -> None:
     """A rule that nothing breaks any more must leave the waiver file."""
     seen: set[str] = set()

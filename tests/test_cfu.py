@@ -77,6 +77,7 @@ def test_matches_model_on_the_cfu_bus(run: Run, sizes: str) -> None:
     run(SIZES[sizes])
 
 
+@pytest.mark.slow
 def test_matches_model_on_pcpi(run: Run) -> None:
     run(SMALL, port="pcpi")
 
@@ -87,6 +88,7 @@ def test_matches_model_whatever_the_macro_takes(run: Run) -> None:
     run(SMALL, jitter=True)
 
 
+@pytest.mark.slow
 def test_matches_devices(run: Run) -> None:
     """Devices that spread, need several pulses, and are read with noise; equal bit for bit."""
     device = spread(1.5, 0.2, read_noise=0.05, pulses_set=2.0, pulses_sigma=0.4, stuck_hrs=0.02)
@@ -116,6 +118,7 @@ def test_what_the_devices_turn_over() -> None:
     assert 0 < narrow[0] < narrow[1] < narrow[2] < 512 * 9 // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loaded", [True, False])
 def test_the_written_view_conforms(tmp_path: Path, simulator: str, loaded: bool) -> None:
     """To the datasheet that is written beside it; with cells from an image, and from pulses."""
@@ -187,6 +190,7 @@ def test_files_of_a_unit(written: Path) -> None:
         assert f"#define {line}" in header
 
 
+@pytest.mark.slow
 def test_a_unit_in_the_way_is_kept(written: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists; replace it with --force"):
         write_unit(written, unit_config({}))

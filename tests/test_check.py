@@ -37,6 +37,7 @@ def build(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "mixed"))
 
 
+@pytest.mark.slow
 def test_a_good_build_is_equal_in_every_layer(build: Path, simulator: str) -> None:
     network = small_network()
     plan = open_build(build).plan
@@ -287,6 +288,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_bench_runs_with_plain_make(build: Path) -> None:
     assert sorted(path.name for path in (build / "tb").iterdir()) == [
         "Makefile", "bench.py", "vectors.json",

@@ -84,6 +84,7 @@ def device_view(place: Path, kind: Array, simulator: str) -> dict[str, Any]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
 def test_the_device_view_conforms(tmp_path: Path, kind: Array) -> None:
     """Its cells come from an image, and then from pulses that it answers and verifies."""
@@ -94,6 +95,7 @@ def test_the_device_view_conforms(tmp_path: Path, kind: Array) -> None:
     assert counts["read"] > 500 and min(counts[name] for name in WRITES) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOTH_WAYS[:1])
 def test_the_device_view_conforms_both_ways(tmp_path: Path, kind: Array) -> None:
     figures = device_view(tmp_path, kind, "icarus")
@@ -452,6 +454,7 @@ def test_the_page_on_macros_is_true(tmp_path: Path) -> None:
         assert kind == "sh" or shown in done.stdout, done.stdout
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -153,6 +153,7 @@ def unsplit(network: Network) -> Network:
     return replace(network, layers=layers)
 
 
+@pytest.mark.slow
 def test_a_divergence_names_the_position(tmp_path: Path) -> None:
     plan = build(tmp_path, *case("pool of sums"), images=2)
     path = tmp_path / "mem" / "c0_flip.hex"

@@ -82,6 +82,7 @@ def test_prediction_is_exact(design: tuple[Network, Plan, Pixels]) -> None:
         assert [word[1:] for word in words] == truth.scores.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", ["auto", "adc", "pcsa"])
 def test_random_latency_changes_no_result(tmp_path: Path, readout: str) -> None:
     """Control relies on valid and ready alone: every macro answers when it likes."""

@@ -67,6 +67,7 @@ def different(directory: Path) -> np.ndarray:
     return (devices.forward(IMAGES).scores != ideal).any(axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mix", "simulator"),
     [

@@ -211,6 +211,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return status, said.out, said.err
 
 
+@pytest.mark.slow
 def test_devices_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +241,7 @@ def test_devices_on_the_command_line(
     assert (figures["engine"], figures["mismatches"]) == ("device", None)
 
 
+@pytest.mark.slow
 def test_mistakes_on_the_command_line_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

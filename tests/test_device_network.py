@@ -48,6 +48,7 @@ def same(one: golden.Trace, other: golden.Trace) -> bool:
     return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(cases())
 def test_ideal_devices_are_golden(case: Case) -> None:

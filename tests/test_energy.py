@@ -136,6 +136,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_run_prints_energy(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = ["run", str(built), "--data", "digits", "--images", "40", "--engine", "golden"]
     assert main(run) == 0

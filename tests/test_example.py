@@ -44,6 +44,7 @@ def simulate(build: Path, out: Path, folder: Path = EXAMPLE) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_reads_every_digit(build: Path, tmp_path: Path) -> None:
     assert simulate(build, tmp_path / "out") == "PASS: 3 digits read\n"
     warnings = (tmp_path / "out" / "warnings.txt").read_text().splitlines()

@@ -42,6 +42,7 @@ def bits(theta: int, flip: bool, sums: Sequence[int]) -> list[bool]:
     return [(s >= theta) != flip for s in sums]
 
 
+@pytest.mark.slow
 @MANY
 @given(GAMMA, BETA, MEAN, VARIANCE, EPSILON, st.integers(1, 20), st.booleans())
 @example(1.0, 0.0, 3.0, 4.0, 1e-5, 5, False)  # exactly zero at s = 3
@@ -158,6 +159,7 @@ COARSE = st.integers(-3, 3).map(Fraction)
 ROOT = st.sampled_from([Fraction(1), Fraction(4), Fraction(2), Fraction(3)])
 
 
+@pytest.mark.slow
 @FEW
 @given(st.data(), st.booleans(), st.integers(2, 4), st.integers(1, 2))
 def test_integers_rank_every_vector_of_sums_alike(

@@ -13,6 +13,7 @@ from binohm.hdl.host.frame_memory import FrameMemory
 slow = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("elements", "input_bytes"),
     [

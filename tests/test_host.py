@@ -38,6 +38,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("host")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bus", BUSES)
 def test_masters_that_stall_and_frames_that_are_wrong(
     builds: Path, bus: str, simulator: str

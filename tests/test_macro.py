@@ -85,10 +85,12 @@ def run(bench: Callable[..., None], place: Path, arrays: Sequence[Array], view: 
     )
 
 
+@pytest.mark.slow
 def test_digital_view(bench: Callable[..., None], tmp_path: Path) -> None:
     run(bench, tmp_path, FEW, "digital")
 
 
+@pytest.mark.slow
 def test_jitter_changes_no_result(bench: Callable[..., None], tmp_path: Path) -> None:
     run(bench, tmp_path, FEW[1::3], "jitter")
 

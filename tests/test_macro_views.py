@@ -50,6 +50,7 @@ def lint(place: Path, text: str, top: str, *settings: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", [view for view in VIEWS if view != "storage"])
 def test_views_are_clean(tmp_path: Path, view: str) -> None:
     text = render(PLAN, view) + (render_stubs(PLAN) if view == "asic" else "")

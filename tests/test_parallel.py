@@ -58,7 +58,6 @@ COPIED: dict[str, tuple[str, list[str]]] = {
         [AT_ONCE, "array.replicas=2", "host.programming=true", "array.spare_columns=1"],
     ),
 }
-QUICK = ("planes, pcsa",)
 
 
 def copied(name: str) -> tuple[Network, Config]:
@@ -67,9 +66,8 @@ def copied(name: str) -> tuple[Network, Config]:
     return case(base)[0], load(None, [*ROOM, *CASES[base][3], *settings])
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else slow) for n in COPIED]
-)
+@slow
+@pytest.mark.parametrize("name", COPIED)
 def test_equals_golden_in_the_predicted_cycles(tmp_path: Path, name: str) -> None:
     plan = build(tmp_path / "b", *copied(name), images=3)
     assert max(layer.copies for layer in plan.layers) > 1
@@ -114,6 +112,7 @@ def with_copies(rng: np.random.Generator, config: Config) -> Config:
     return Config.model_validate({**config.model_dump(exclude_unset=True), "layers": layers})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["both", "both, programmable"])
 def test_verilog_is_lint_clean(tmp_path: Path, name: str) -> None:
     network, config = copied(name)

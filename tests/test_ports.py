@@ -95,6 +95,7 @@ def test_whole_builds_never_drive_the_other_way(
     assert check(build, images=6, simulator=simulator).ok
 
 
+@pytest.mark.slow
 def test_a_line_driven_the_other_way_is_found(tmp_path: Path, simulator: str) -> None:
     """What the assertion above is worth: two ports an input do drive the second one."""
     build = tmp_path / "build"

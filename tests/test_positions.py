@@ -36,6 +36,7 @@ class Tabled(wiring.Component):
         return m
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "positions", "input_bytes", "bits", "form"),
     [

@@ -17,6 +17,7 @@ slow = pytest.mark.slow
 RAM = Path(__file__).parent.parent / "gen" / "macros" / "ram.v"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tile_lines", "columns", "spares"),
     [

@@ -11,6 +11,7 @@ from binohm.hdl.arrays.programmer import Programmer
 slow = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tiles", "lines", "columns"),
     [

@@ -198,6 +198,7 @@ def many(rng: np.random.Generator, shape: tuple[int, ...] = (7, 6, 2)) -> Array:
 # ------------------------------------------------------------------- geometry
 
 
+@pytest.mark.slow
 def test_random_networks(tmp_path: Path) -> None:
     """Odd sizes, kernels of 1 to 5, strides, pads, pools, forms of the input: all scores equal."""
     seen: set[str] = set()

@@ -62,6 +62,7 @@ def test_one_code_for_all_columns_equals_golden(tmp_path: Path, simulator: str) 
     assert result.ok, result.divergences
 
 
+@pytest.mark.slow
 def test_the_layer_gives_the_codes_of_its_images(tmp_path: Path) -> None:
     """Each tile has its own: what is wrong in one shows at its outputs, behind golden's back."""
     network = random_network(np.random.default_rng(4), (23, 13, 9, 5), "step")

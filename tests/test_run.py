@@ -39,6 +39,7 @@ def build(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "mixed"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 3])
 def test_every_score_and_cycle_is_right(built: Path, processes: int) -> None:
     told: list[int] = []

@@ -30,6 +30,7 @@ def network() -> Network:
     return random_network(np.random.default_rng(2), (11, 7, 3), "step", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [False, True])
 def test_equals_golden_and_takes_the_predicted_cycles(
     tmp_path: Path, cached: bool, simulator: str
@@ -48,6 +49,7 @@ def test_equals_golden_and_takes_the_predicted_cycles(
     assert there.interval > 4 * 5 * digital.interval / 2
 
 
+@pytest.mark.slow
 def test_programmed_through_the_registers(tmp_path: Path, simulator: str) -> None:
     out = tmp_path / "build"
     config = {**WORDS, "storage": {**CELLS, "cached": True}, "host": {"programming": True}}

@@ -18,6 +18,7 @@ def train(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, 
     return status, shown.out, shown.err
 
 
+@pytest.mark.slow
 def test_steps_beside_golden(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], simulator: str
 ) -> None:
@@ -36,6 +37,7 @@ def test_steps_beside_golden(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_first_divergence_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

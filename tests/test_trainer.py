@@ -99,6 +99,7 @@ WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0
 """Pairs that often read another sign than that of their pulses."""
 
 
+@pytest.mark.slow
 def test_pairs_of_devices_equal_golden(tmp_path: Path) -> None:
     """Nonlinear pulses, mismatch, noise and offsets, in the device view of the pairs."""
     train(tmp_path, RULES["two layers"], 20, "icarus", device=WILD)
@@ -126,6 +127,7 @@ def test_digits_are_learned_as_by_golden(tmp_path: Path, kind: str) -> None:
     assert min(counts[name] for name in (*happened, "sign_changes", "copies")) > 100
 
 
+@pytest.mark.slow
 def test_a_trainer_replaces_a_trainer_only(tmp_path: Path) -> None:
     rule = asdict(RULES["two layers"])
     write_trainer(tmp_path / "t", rule, 1)

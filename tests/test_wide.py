@@ -51,6 +51,7 @@ def test_each_row_of_arrays_is_walked_by_itself() -> None:
     assert len(re.findall(r"^ +binohm_wide_chunk_select\w* select_\d+ ", text, re.MULTILINE)) == 10
 
 
+@pytest.mark.slow
 def test_what_is_too_wide_in_one_cycle_is_refused() -> None:
     network, plan = designed("layers.wide.columns_per_cycle=512")
     with pytest.raises(CapacityError) as refusal:
