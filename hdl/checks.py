@@ -2,7 +2,8 @@
 
 from amaranth.hdl import Shape
 
-__all__ = ["range_shape", "require_bool", "require_int", "require_planes", "require_range"]
+__all__ = ["range_shape", "require_bool", "require_drive", "require_int", "require_planes"]
+__all__ += ["require_range"]
 
 
 def require_int(name: str, value: object, *, least: int = 1) -> None:
@@ -32,6 +33,17 @@ def require_range(name: str, value: object) -> None:
         raise TypeError(f"{name} must be (low, high), two ints, not {value!r}")
     if value[0] >= value[1]:
         raise ValueError(f"{name} must be (low, high) with low < high, not {value!r}")
+
+
+def require_drive(inputs: object, planes: object, bipolar: object, *, masked: bool) -> None:
+    """Check how elements reach an array: bit planes drive +1 or nothing, and are never absent."""
+    require_int("inputs", inputs)
+    require_int("planes", planes)
+    require_bool("bipolar", bipolar)
+    if bipolar and planes != 1:
+        raise ValueError(f"planes must be 1 if bipolar, not {planes}")
+    if masked and not bipolar:
+        raise ValueError("masked must be False unless bipolar")
 
 
 def require_planes(planes: object) -> None:

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.checks import require_bool, require_int
+from binohm.hdl.checks import require_drive, require_int
 from binohm.hdl.streams.activations import activations_layout
 from binohm.hdl.streams.requests import issue
 from binohm.hdl.streams.walk import walk
@@ -63,16 +63,10 @@ class WordSequencer(wiring.Component):
         sum_range: tuple[int, int] | None,
         masked: bool = False,
     ) -> None:
-        require_int("inputs", inputs)
-        require_int("planes", planes)
+        require_drive(inputs, planes, bipolar, masked=masked)
         require_int("columns", columns)
         require_int("slices_per_read", slices_per_read)
         require_int("steps", steps)
-        require_bool("bipolar", bipolar)
-        if bipolar and planes != 1:
-            raise ValueError(f"planes must be 1 if bipolar, not {planes}")
-        if masked and not bipolar:
-            raise ValueError("masked must be False unless bipolar")
         self.inputs = inputs
         self.planes = planes
         self.columns = columns
