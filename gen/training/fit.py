@@ -53,8 +53,8 @@ def augmented(images: Tensor, shift: int, mirror: bool) -> Tensor:
 
 def _precision(device: torch.device) -> torch.dtype:
     """Of sums in training: bfloat16 where the processor multiplies matrices of it."""
-    fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if fast else torch.float32
+    cpu = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if device.type == "cuda" or cpu else torch.float32
 
 
 class _Session:
