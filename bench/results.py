@@ -1,7 +1,8 @@
 """Where every benchmark leaves its figures: ``docs/results/<name>.json``.
 
 A file holds ``command``, ``commit``, ``versions``, ``machine``, ``seed`` and ``figures``, each with
-``value`` and ``unit``. Tables in README and docs are made from these files by ``bench/tables.py``.
+``value`` and ``unit``. A figure that an earlier run left there keeps that run's ``commit`` and
+``cpu`` beside it. Tables in README and docs are made from these files by ``bench/tables.py``.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-__all__ = ["RESULTS", "Figures", "Part", "measure_parts", "read", "write"]
+__all__ = ["RESULTS", "Figures", "Part", "kept_from", "measure_parts", "read", "write"]
 
 Figures = dict[str, tuple[Any, str]]
 """Value and unit by name."""
@@ -43,7 +44,12 @@ PACKAGES = (
 
 
 def write(
-    name: str, figures: Mapping[str, tuple[Any, str]], *, command: str, seed: int | None = None
+    name: str,
+    figures: Mapping[str, tuple[Any, str]],
+    *,
+    command: str,
+    seed: int | None = None,
+    kept: Mapping[str, dict[str, Any]] | None = None,
 ) -> Path:
     """Write the figures of one benchmark.
 
@@ -57,17 +63,20 @@ def write(
         What a reader types to get the figures again.
     seed : int, optional
         Of everything random in them.
+    kept : mapping of str to dict, optional
+        Figures of earlier runs, as :func:`kept_from` gives them; those measured again are left out.
     """
     for key, (_, unit) in figures.items():
         if not unit:
             raise ValueError(f"figure {key} needs a unit")
+    measured = {key: {"value": value, "unit": unit} for key, (value, unit) in figures.items()}
     facts = {
         "command": command,
         "commit": _commit(),
         "versions": _versions(),
         "machine": _machine(),
         "seed": seed,
-        "figures": {key: {"value": value, "unit": unit} for key, (value, unit) in figures.items()},
+        "figures": {**(kept or {}), **measured},
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
@@ -83,12 +92,19 @@ def measure_parts(name: str, parts: Mapping[str, Part], *, description: str, see
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("parts", nargs="*", choices=[[], *parts], help="default: all")
     chosen = parser.parse_args().parts
-    before = (read(name) or {"figures": {}})["figures"] if chosen else {}
-    figures: Figures = {key: (old["value"], old["unit"]) for key, old in before.items()}
+    before = read(name) if chosen else None
+    kept = kept_from(before) if before else {}
+    figures: Figures = {}
     for part in chosen or parts:
         with TemporaryDirectory() as place:
             figures |= parts[part](Path(place))
-        write(name, figures, command=f"make bench-{name}", seed=seed)
+        write(name, figures, command=f"make bench-{name}", seed=seed, kept=kept)
+
+
+def kept_from(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures of a file, each with the commit and the processor that it was measured with."""
+    origin = {"commit": facts["commit"], "cpu": facts["machine"]["cpu"]}
+    return {key: {**origin, **figure} for key, figure in facts["figures"].items()}
 
 
 def read(name: str) -> dict[str, Any] | None:

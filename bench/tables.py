@@ -140,9 +140,12 @@ def beside_published() -> str:
 def origin(facts: dict[str, Any]) -> str:
     """Where figures come from."""
     machine, versions = facts["machine"], facts["versions"]
+    known = {figure.get("cpu", machine["cpu"]) for figure in facts["figures"].values()}
+    others = sorted(known - {machine["cpu"]})
+    earlier = f" Some of it was measured before, on {' and '.join(others)}." if others else ""
     return (
         f"Measured by `{facts['command']}` on {machine['cores']} cores of {machine['cpu']}, "
-        f"{machine['system']}, Python {versions['python']}."
+        f"{machine['system']}, Python {versions['python']}.{earlier}"
     )
 
 
