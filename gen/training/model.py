@@ -27,10 +27,6 @@ AREA = KERNEL**2
 TINY = 1e-30
 """Makes zeros positive and changes nothing else that occurs."""
 
-FEW = 32
-"""Up to so many channels, a split convolution is fastest as a whole one with zeros among its
-weights; above, one group at a time."""
-
 
 class _Sign(torch.autograd.Function):
     """+1 where at least 0, else -1; the gradient passes where the input is within -1 and +1."""
@@ -98,27 +94,21 @@ class _Layer(nn.Module):
         return torch.cat([part @ matrix.T for part, matrix in pairs], 1)
 
     def _convolved(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Sums (N, groups * outputs, H, W) of images (N, C, H, W).
+        """Sums (N, groups * outputs, H, W) of images (N, C, H, W), one group after another.
 
         A group may begin inside a kernel: then it takes all channels it has a weight of, and zeros
         stand for the weights of its neighbours.
         """
-        edges = list(pairwise(self.shape.bounds))
-        channels = self.shape.image[2]
-        most, whole = channels, self.groups == 1 or channels <= FEW
-        if not whole:
-            most = max(-(-stop // AREA) - start // AREA for start, stop in edges)
-        firsts = [min(start // AREA, channels - most) for start, _ in edges]
-        if not whole:
-            x = x[:, [first + k for first in firsts for k in range(most)]]
-        blocks = [
-            functional.pad(weights[:, a:b], (a - AREA * first, AREA * (first + most) - b))
-            for (a, b), first in zip(edges, firsts, strict=True)
-        ]
-        kernels = torch.cat(blocks).unflatten(1, (most, KERNEL, KERNEL))
-        kernels = kernels.contiguous(memory_format=torch.channels_last)
-        groups = 1 if whole else self.groups
-        return functional.conv2d(x, kernels, padding=KERNEL // 2, groups=groups)
+        sums = []
+        for start, stop in pairwise(self.shape.bounds):
+            first, last = start // AREA, -(-stop // AREA)
+            around = start - AREA * first, AREA * last - stop
+            kernels = functional.pad(weights[:, start:stop], around)
+            kernels = kernels.unflatten(1, (last - first, KERNEL, KERNEL))
+            part = x[:, first:last].contiguous(memory_format=torch.channels_last)
+            kernels = kernels.contiguous(memory_format=torch.channels_last)
+            sums.append(functional.conv2d(part, kernels, padding=KERNEL // 2))
+        return torch.cat(sums, 1)
 
 
 class Model(nn.Module):
