@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-__all__ = ["RESULTS", "Figures", "Part", "kept_from", "measure_parts", "read", "write"]
+__all__ = ["RESULTS", "Figures", "Part", "kept_from", "measure_parts", "origin", "read", "write"]
 
 Figures = dict[str, tuple[Any, str]]
 """Value and unit by name."""
@@ -103,8 +103,13 @@ def measure_parts(name: str, parts: Mapping[str, Part], *, description: str, see
 
 def kept_from(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The figures of a file, each with the commit and the processor that it was measured with."""
-    origin = {"commit": facts["commit"], "cpu": facts["machine"]["cpu"]}
-    return {key: {**origin, **figure} for key, figure in facts["figures"].items()}
+    known = {"commit": facts["commit"], "cpu": facts["machine"]["cpu"]}
+    return {key: {**known, **figure} for key, figure in facts["figures"].items()}
+
+
+def origin() -> dict[str, str]:
+    """Commit and processor of what is measured here and now."""
+    return {"commit": _commit(), "cpu": _cpu()}
 
 
 def read(name: str) -> dict[str, Any] | None:

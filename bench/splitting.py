@@ -1,7 +1,8 @@
 """Input splitting: ``docs/results/splitting.json``, and the logs of training in a folder beside it.
 
 Takes what ``binohm train`` has left in the user's cache (``make train-splitting`` trains all of it:
-hours to days) and MNIST and CIFAR-10 of ``$BINOHM_DATA``. A network is trained as a whole and with
+hours to days), or what was kept of it in that folder (:mod:`trained`), and MNIST and CIFAR-10 of
+``$BINOHM_DATA``. A network is trained as a whole and with
 groups of at most 512, 256 and 128 inputs, everything else alike; the epoch is chosen on training
 images held out. What is not trained to the end is no figure: a word says how far it is.
 
@@ -10,7 +11,6 @@ of so many rows through converters of 10, 9 and 8 bits, and the groups without t
 (:func:`binohm.gen.split.split`).
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from results import RESULTS, Figures, Part, measure_parts
+from results import RESULTS, Figures, Part, measure_parts, origin
+from trained import Finished, keep, kept, write_log
 
 from binohm.gen.cli.actions import TRAINED_ON
 from binohm.gen.config import load
@@ -31,7 +32,7 @@ from binohm.gen.reporting.energy import figures as energy_figures
 from binohm.gen.reporting.technology import load as load_technology
 from binohm.gen.split import split
 from binohm.gen.training.export import fold
-from binohm.gen.training.recipe import Recipe, Trained
+from binohm.gen.training.recipe import Recipe
 from binohm.sim.datasets import load as load_data
 from binohm.sim.events import count
 from binohm.sim.events import measure as measure_activity
@@ -56,16 +57,19 @@ PUBLISHED = {
 """Accuracies of arXiv 1811.02187, from the README of the authors' code; MNIST's best epoch is
 chosen on test images there, and the networks are of full width."""
 
+UNITS = {"chosen_epoch": "1", "epochs": "by name", "origin": "by name"}
+
 COMPARED = 500
 """Images that are computed through converters too."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a network is trained, whatever its groups."""
+    """How a network is trained, whatever its groups; whether the results are kept."""
 
     width: float
     more: dict[str, float]
+    kept: bool = False
 
     def recipe(self, name: str, rows: int) -> Recipe:
         """The recipe of that name with groups of at most so many inputs."""
@@ -76,7 +80,7 @@ class Setup:
 
 RECIPES = {
     "mnist-mlp": Setup(1.0, {"epochs": 40, "shift": 2}),
-    "cifar10-vgg": Setup(0.25, {"epochs": 60}),
+    "cifar10-vgg": Setup(0.25, {"epochs": 60}, kept=True),
 }
 
 
@@ -85,35 +89,54 @@ def name_of(rows: int) -> str:
     return str(rows) if rows else "unsplit"
 
 
-def finished(name: str) -> Iterator[tuple[int, Trained | None, str]]:
+def finished(name: str) -> Iterator[tuple[int, Finished | None, str]]:
     """For all rows: what was trained to the end, and how far it is."""
+    for rows in ROWS:
+        recipe, log = RECIPES[name].recipe(name, rows), log_of(name, rows)
+        found, done = _trained(name, recipe)
+        if found is None:
+            found = kept(log, recipe)
+            done = len(found.history) if found else done
+        else:
+            write_log(log, found)
+            if RECIPES[name].kept:
+                keep(log, recipe, found)
+        yield rows, found, f"{done} of {recipe.epochs} epochs" if done else "not run"
+
+
+def _trained(name: str, recipe: Recipe) -> tuple[Finished | None, int]:
+    """What the user's cache has of a recipe, if it is all there, and its epochs so far."""
     from binohm.gen.training.fit import so_far
 
     images, labels = load_data(TRAINED_ON[name], split="train")
-    for rows in ROWS:
-        recipe = RECIPES[name].recipe(name, rows)
-        found = so_far(recipe, images, labels, places()[-1] / "training")
-        done = len(found.history) if found else 0
-        far = f"{done} of {recipe.epochs} epochs" if done else "not run"
-        yield rows, found if done == recipe.epochs else None, far
+    found = so_far(recipe, images, labels, places()[-1] / "training")
+    done = len(found.history) if found else 0
+    if found is None or done < recipe.epochs:
+        return None, done
+    network = fold(found, name.replace("-", "_"), images.shape[1:])
+    return Finished(network, found.history, origin()), done
+
+
+def log_of(name: str, rows: int) -> Path:
+    """File of a learning curve."""
+    return RESULTS / "splitting" / f"{name}_{RECIPES[name].width:g}_{name_of(rows)}.csv"
 
 
 def accuracies(name: str) -> Figures:
     """Accuracies on the test images by rows, and what was trained how."""
     images, labels = load_data(TRAINED_ON[name])
-    columns: dict[str, dict[str, Any]] = {
-        key: {} for key in ("accuracy", "validation", "chosen_epoch", "epochs", "not_retrained")
-    }
+    heads = "accuracy", "validation", "chosen_epoch", "epochs", "origin", "not_retrained"
+    columns: dict[str, dict[str, Any]] = {key: {} for key in heads}
     unsplit: Network | None = None
     for rows, trained, far in finished(name):
         row = name_of(rows)
         columns["epochs"][row] = far
         if trained is not None:
-            _write_log(name, rows, trained)
-            network = fold(trained, name.replace("-", "_"), images.shape[1:])
+            network = trained.network
             columns["accuracy"][row] = _percent(_right(network, images, labels))
             columns["validation"][row] = _percent(trained.validation)
             columns["chosen_epoch"][row] = trained.epoch
+            columns["origin"][row] = trained.origin
             unsplit = network if not rows else unsplit
         if rows and unsplit is not None:
             columns["not_retrained"][row] = _percent(_right(split(unsplit, rows), images, labels))
@@ -125,7 +148,7 @@ def accuracies(name: str) -> Figures:
         f"{key}_published": ({name_of(k): v for k, v in PUBLISHED[name].items()}, "%"),
     }
     for column, values in columns.items():
-        found[f"{key}_{column}"] = (values, "1" if "epoch" in column else "%")
+        found[f"{key}_{column}"] = (values, UNITS.get(column, "%"))
     if unsplit is not None:
         found |= _converted(key, unsplit, images, columns["accuracy"]["unsplit"])
     return found
@@ -144,18 +167,6 @@ def _right(network: Network, images: NDArray[np.uint8], labels: NDArray[np.int64
 
 def _percent(fraction: float) -> float:
     return round(100 * fraction, 2)
-
-
-def _write_log(name: str, rows: int, trained: Trained) -> None:
-    """Loss and accuracies of every epoch."""
-    folder = RESULTS / "splitting"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}_{RECIPES[name].width:g}_{name_of(rows)}.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["epoch", "loss", "train_accuracy", "validation_accuracy"])
-        for epoch, values in enumerate(trained.history, 1):
-            table.writerow([epoch, *(f"{value:.6f}" for value in values)])
 
 
 def _converted(key: str, network: Network, images: NDArray[np.uint8], accuracy: float) -> Figures:
@@ -213,8 +224,7 @@ def energy(_: Path) -> Figures:
         if trained is None:
             table[name_of(rows)] = far
             continue
-        network = fold(trained, "mnist_mlp", images.shape[1:])
-        table[name_of(rows)] = _costs(network, rows, images)
+        table[name_of(rows)] = _costs(trained.network, rows, images)
     return {
         "energy_mnist_mlp": (table, "pJ an image; columns and conversions in numbers"),
         "energy_images": (len(images), "1"),

@@ -1,6 +1,5 @@
 """The bench of input splitting: what was not trained is no figure, and what is shown is known."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,7 @@ import pytest
 from test_training import made_up
 
 from binohm.gen.training.export import fold
-from binohm.gen.training.recipe import Trained
+from binohm.gen.training.recipe import Recipe
 from binohm.sim.golden import accuracy, forward
 
 BENCH = str(Path(__file__).parent.parent / "bench")
@@ -24,18 +23,19 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.syspath_prepend(BENCH)
     import splitting
 
-    setup = splitting.Setup(0.15, {"epochs": EPOCHS})
+    setup = splitting.Setup(0.15, {"epochs": EPOCHS}, kept=True)
     monkeypatch.setattr(splitting, "RECIPES", {"mnist-mlp": setup})
     monkeypatch.setattr(splitting, "RESULTS", tmp_path)
     monkeypatch.setattr(splitting, "load_data", lambda _: labelled())
 
-    def finished(name: str) -> Iterator[tuple[int, Trained | None, str]]:
-        yield 0, made_up(setup.recipe(name, 0)), "1 of 1 epochs"
-        yield 512, None, "not run"
-        yield 256, made_up(setup.recipe(name, 256)), "1 of 1 epochs"
-        yield 128, None, "3 of 5 epochs"
+    def trained(_: str, recipe: Recipe) -> tuple[object, int]:
+        if recipe.split in (512, 128):
+            return None, {512: 0, 128: 3}[recipe.split]
+        made = made_up(recipe)
+        network = fold(made, "mnist_mlp", (28, 28))
+        return splitting.Finished(network, made.history, {"commit": "aaa", "cpu": "old"}), 1
 
-    monkeypatch.setattr(splitting, "finished", finished)
+    monkeypatch.setattr(splitting, "_trained", trained)
     return splitting
 
 
@@ -55,7 +55,7 @@ def test_figures_are_those_of_what_was_trained(bench: ModuleType, tmp_path: Path
         log = tmp_path / "splitting" / f"mnist-mlp_0.15_{name}.csv"
         assert log.read_text().splitlines()[1] == "1,1.000000,0.500000,0.500000"
     assert found["mnist_mlp_accuracy"].keys() == {"unsplit", "256"}
-    assert found["mnist_mlp_epochs"]["128"] == "3 of 5 epochs"
+    assert found["mnist_mlp_epochs"]["128"] == "3 of 1 epochs"
     assert found["mnist_mlp_epochs"]["512"] == "not run"
     assert found["mnist_mlp_converters_images_unequal"] == {"512": 0, "256": 0, "128": 0}
     assert found["mnist_mlp_converters_bits"] == {"512": 10, "256": 9, "128": 8}
@@ -64,9 +64,24 @@ def test_figures_are_those_of_what_was_trained(bench: ModuleType, tmp_path: Path
     assert found["mnist_mlp_not_retrained"]["512"] == whole  # 307 inputs fit
 
 
+def test_what_is_kept_gives_the_same_figures(
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = bench.accuracies("mnist-mlp")
+    monkeypatch.setattr(bench, "_trained", lambda *_: (None, 0))
+    after = bench.accuracies("mnist-mlp")
+    assert after["mnist_mlp_epochs"][0].pop("128") == "not run"
+    before["mnist_mlp_epochs"][0].pop("128")
+    assert after == before
+    assert after["mnist_mlp_origin"][0]["256"] == {"commit": "aaa", "cpu": "old"}
+    longer = replace(bench.RECIPES["mnist-mlp"], more={"epochs": EPOCHS + 1})
+    monkeypatch.setattr(bench, "RECIPES", {"mnist-mlp": longer})
+    assert bench.accuracies("mnist-mlp")["mnist_mlp_accuracy"][0] == {}
+
+
 def test_groups_read_by_amplifiers_save_their_conversions(bench: ModuleType) -> None:
     table = bench.energy(Path())["energy_mnist_mlp"][0]
-    assert table["512"] == "not run" and table["128"] == "3 of 5 epochs"
+    assert table["512"] == "not run" and table["128"] == "3 of 1 epochs"
     costs = table["256"]
     assert costs["hidden_layers"] == costs["hidden_layers_without_converters"] == 2
     # 307 outputs of two groups in each of two layers, in five blocks of 64 columns each.
