@@ -27,7 +27,7 @@ ACTIONS, ON_ARRAY = "gen/cli/actions.py", "gen/cli/on_array.py"
 SOC, PROCESSOR = "gen/cli/soc_command.py", "gen/cli/processor.py"
 """The command line's modules, which alone may import sim; the commands inside their functions."""
 
-DATA = {"gen/network.py", "gen/layers.py", "gen/plan.py", "gen/errors.py"}
+DATA = {"gen/network.py", "gen/layers.py", "gen/plan.py", "gen/arrays.py", "gen/errors.py"}
 """What sim shares; these import NumPy and each other alone."""
 
 ONLY = {
