@@ -17,6 +17,7 @@ import fpga_tables as fpga
 import learning_tables as learning
 import soc_tables as soc
 from results import ROOT, read
+from systems_table import systems
 
 __all__ = ["PARTS", "fill", "main", "pictures"]
 
@@ -457,6 +458,7 @@ PARTS: dict[str, Callable[[], str]] = {
     ),
     "bit-errors": beside_published,
     "splitting": splitting,
+    "systems": systems,
     "split-groups": groups,
     "split-energy": split_energy,
     "convolutions": convolutions,
