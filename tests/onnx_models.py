@@ -1,7 +1,7 @@
 """ONNX files for the importer's tests, and the qonnx package as an executor that is not ours."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +154,17 @@ def refused(path: Path, message: str, **options: Any) -> None:
         import_model(path, **options)
     assert str(caught.value) == f"{path}: {message}"
     assert "\n" not in str(caught.value)
+
+
+def refused_node(
+    path: Path,
+    shape: Sequence[int],
+    build: Callable[[Model], str],
+    message: str,
+    **options: Any,
+) -> None:
+    """What ``build`` makes, to its output, is refused at the node named ``n``."""
+    model = Model(shape)
+    output = build(model)
+    (node,) = (node for node in model.nodes if node.name == "n")
+    refused(model.save(path, output), f"n ({node.op_type}): {message}", **options)

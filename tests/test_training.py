@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx_models import execute
 
@@ -112,15 +113,46 @@ def test_split_layers_are_folded_group_by_group() -> None:
     assert np.array_equal(forward(network, pixels(50)).scores, x)
 
 
-def test_a_split_network_is_not_written_as_qonnx(tmp_path: Path) -> None:
-    message = r"^split = 3: a split network cannot be written as QONNX; write an \.npz$"
-    trained = made_up(Recipe((12, 9, 9, 4), split=3))
-    for refused in (
-        lambda: write_qonnx(trained, tmp_path / "x.onnx"),
-        lambda: actions.train("mnist-mlp", trained.recipe, tmp_path / "x.onnx", qonnx=True),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            refused()
+SPLIT = {
+    "mlp": Recipe((64, 32, 21, 12, 10), pixel_bits=4, split=8),
+    "cnn": Recipe((4 * 4 * 7, 24, 10), (8, 8, 1), ((10, False), (7, True)), split=15),
+}
+"""Four and three groups; six that begin inside kernels, and eight of a flattened image."""
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_split_networks_are_written_and_read(tmp_path: Path, name: str) -> None:
+    """The same integers, and the qonnx package executes it alike on digits, ties of votes too."""
+    trained, path = made_up(SPLIT[name], 4), tmp_path / "made_up.onnx"
+    network = fold(trained, "made_up", (8, 8))
+    write_qonnx(trained, path)
+    read = import_model(path, shape=(8, 8))
+    assert [layer.groups for layer in read.layers] == [1, *{"mlp": (4, 3), "cnn": (6, 8)}[name], 1]
+    network.save(tmp_path / "ours.npz")
+    read.save(tmp_path / "theirs.npz")
+    assert (tmp_path / "ours.npz").read_bytes() == (tmp_path / "theirs.npz").read_bytes()
+    images = (load("digits")[0][:40] * 15).astype(np.uint8)
+    theirs = execute(path, (images / np.float32(255)).astype(np.float32), batch=True)
+    ours = forward(network, images)
+    assert len(np.unique(ours.scores)) > 3
+    assert np.array_equal(theirs, ours.scores)
+    # Where the majority and that of the opposite bits are both +1, the votes were equal.
+    second = network.hidden[1]
+    opposite = replace(network, layers=(
+        network.layers[0], replace(second, flip=~second.flip), *network.layers[2:],
+    ))  # fmt: skip
+    assert (ours.hidden[1] + forward(opposite, images).hidden[1] == 2).any()
+
+
+def test_the_file_of_a_split_network_holds_each_weight_once(tmp_path: Path) -> None:
+    """But for the zeros that fill up kernels: 15 weights of 9 a channel touch two or three."""
+    sizes = {}
+    for rows in (0, 15):
+        write_qonnx(made_up(replace(SPLIT["cnn"], split=rows)), tmp_path / "x.onnx")
+        tensors = onnx.load(tmp_path / "x.onnx").graph.initializer
+        sizes[rows] = sum(np.prod(t.dims) for t in tensors if t.name.endswith("_weights"))
+    assert sizes[0] == sum(layer.weights.size for layer in made_up(SPLIT["cnn"]).layers)
+    assert sizes[15] == sizes[0] + 7 * 9 * (2 * (2 + 3 + 2) - 10)
 
 
 def test_pixels_are_rounded_to_the_nearest_level() -> None:

@@ -201,6 +201,7 @@ def test_the_commands_write_networks(
     for recipe, sizes in outputs.items():
         options = ["--width", "0.01", "--epochs", "1", "--json"]
         options += ["--layers", "2"] if recipe == "mnist-mlp" else []
+        options += [] if recipe == "cifar10-vgg" else ["--split", "8"]
         for name in ("a.npz", "a.onnx"):
             given = ["train", recipe, "-o", str(tmp_path / name), *options, "--force"]
             assert main(given) == 0
@@ -215,4 +216,6 @@ def test_the_commands_write_networks(
         ours = Network.load(tmp_path / "a.npz")
         for a, b in zip(ours.hidden, read.hidden, strict=True):
             assert np.array_equal(a.theta, b.theta) and np.array_equal(a.weights, b.weights)
+            assert a.bounds == b.bounds
+        assert (max(layer.groups for layer in read.layers) > 1) == ("--split" in options)
     assert len(list((tmp_path / "cache/binohm/training").iterdir())) == 3

@@ -35,7 +35,7 @@ from binohm.gen.reporting.energy import baseline
 from binohm.gen.reporting.energy import figures as energy_figures
 from binohm.gen.reporting.report import render_html
 from binohm.gen.reporting.technology import Technology
-from binohm.gen.training.export import check_qonnx, fold, write_qonnx
+from binohm.gen.training.export import fold, write_qonnx
 from binohm.gen.training.recipe import Recipe, Trained
 from binohm.sim import check as checking
 from binohm.sim import conformance
@@ -375,8 +375,6 @@ def train(
     Checkpoints are in the user's cache, so what was trained once is there at once. ``log`` gets a
     line of CSV for each epoch.
     """
-    if qonnx:
-        check_qonnx(recipe)
     try:
         from binohm.gen.training.fit import fit
     except ModuleNotFoundError as error:

@@ -7,11 +7,13 @@ casts between float types do nothing.
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import reduce
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from binohm.gen.importer.activations import Step, apply, sign_of
 from binohm.gen.importer.exact import (
     Exact,
     Number,
@@ -28,7 +30,8 @@ from binohm.gen.importer.exact import (
 from binohm.gen.importer.graph import FLOATS, INTEGERS
 from binohm.gen.importer.layers import dense
 from binohm.gen.importer.moves import Call, Rule, axis_of
-from binohm.gen.importer.signals import Signal, Step, Sums, Value, affine, apply, sign_of
+from binohm.gen.importer.signals import Signal, Sums, Value, affine
+from binohm.gen.importer.votes import add
 
 __all__ = ["ARITHMETIC", "normalised"]
 
@@ -38,6 +41,14 @@ MINUS = Exact.full((), -1)
 
 def _add(call: Call) -> Value:
     return _sum(call.value(0), call.value(1))
+
+
+def _total(call: Call) -> Value:
+    return reduce(_sum, map(call.value, range(len(call.values))))
+
+
+def _mean(call: Call) -> Value:
+    return affine(_total(call), Exact.full((), Fraction(1, len(call.values))), ZERO)
 
 
 def _subtract(call: Call) -> Value:
@@ -52,7 +63,7 @@ def _sum(a: Value, b: Value) -> Value:
     if isinstance(a, Exact) and isinstance(b, Exact):
         return a + b
     if isinstance(a, Signal) and isinstance(b, Signal):
-        raise ValueError("two branches are added; residual connections are not supported")
+        return add(a, b)
     signal, constant = (a, b) if isinstance(a, Signal) else (b, a)
     assert isinstance(signal, Signal) and isinstance(constant, Exact)
     return signal.affine(ONE, constant)
@@ -289,9 +300,9 @@ def _ranked(x: Value, axis: int) -> Signal:
 
 # fmt: off
 ARITHMETIC: dict[str, Rule] = {
-    "Add": _add, "Sub": _subtract, "Mul": _multiply, "Div": _divide, "Neg": _negate,
-    "Reciprocal": _reciprocal, "Abs": _absolute, "Sqrt": _root, "Pow": _power,
-    "Clip": _clip, "Relu": _relu, "Floor": _round(floor), "Ceil": _round(ceil),
+    "Add": _add, "Sum": _total, "Mean": _mean, "Sub": _subtract, "Mul": _multiply,
+    "Div": _divide, "Neg": _negate, "Reciprocal": _reciprocal, "Abs": _absolute, "Sqrt": _root,
+    "Pow": _power, "Clip": _clip, "Relu": _relu, "Floor": _round(floor), "Ceil": _round(ceil),
     "Round": _round(round_half_even), "Sign": _sign,
     "GreaterOrEqual": _compare(False, False), "Greater": _compare(True, False),
     "LessOrEqual": _compare(False, True), "Less": _compare(True, True),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,6 +70,8 @@ def _scores(
             f"{output} is not the scores of a layer; end the network before its last quantiser or "
             "clip",
         )
+    if not sums.whole:
+        _refuse(path, f"{output} is a part of a layer: {sums.taken}")
     sums = _flat(path, output, sums)
     rows, scales, offsets = _classes(path, output, result)
     sums = sums.rows(rows)
@@ -99,10 +102,7 @@ def _flat(path: Path, output: str, sums: Sums) -> Sums:
         )
     rows, columns, channels = geometry.image
     weights = sums.weights.reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1)
-    return Sums(
-        sums.label, weights.reshape(sums.outputs, -1), sums.feed, sums.table, sums.low, sums.high,
-        sums.step,
-    )  # fmt: skip
+    return replace(sums, weights=weights.reshape(sums.outputs, -1), geometry=None)
 
 
 def _classes(
@@ -143,11 +143,11 @@ def _names(layers: list[Sums]) -> list[str]:
 
 
 def _layer(name: str, bits: Bits) -> Dense:
-    weights, theta, flip = bits.sums.weights, bits.theta[None], bits.flip[None]
+    common = name, bits.sums.weights, bits.theta, bits.flip, bits.sums.bounds
     geometry = bits.sums.geometry
     if geometry is None:
-        return Dense(name, weights, theta, flip)
+        return Dense(*common)
     return Conv(
-        name, weights, theta, flip, image=geometry.image, kernel=geometry.kernel,
+        *common, image=geometry.image, kernel=geometry.kernel,
         stride=geometry.stride, padding=geometry.padding, pool=geometry.pool,
     )  # fmt: skip

@@ -5,6 +5,7 @@ Functions here raise ``ValueError`` with a reason and a cure; the caller knows t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -47,19 +48,28 @@ class Geometry:
         return self.kernel == self.image[:2] and not any(self.padding) and self.pool is None
 
     @property
-    def parity(self) -> bool:
-        """Whether the numbers of elements inside the image differ by window only by even ones."""
+    def inputs(self) -> int:
+        """Elements of a window."""
+        return prod(self.kernel) * self.image[2]
+
+    def parity(self, start: int, stop: int) -> bool:
+        """Whether the numbers of elements inside the image differ by window only by even ones.
+
+        Of the elements ``start`` to ``stop`` of a window.
+        """
+        size = prod(self.kernel)
+        taps = np.bincount(np.arange(start, stop) % size, minlength=size).reshape(self.kernel)
         inside = [
             [
-                min(start + kernel, size) - max(start, 0)
+                [0 <= place < size for place in range(start, start + kernel)]
                 for start in range(-padding, count * stride - padding, stride)
             ]
             for size, kernel, stride, padding, count in zip(
                 self.image[:2], self.kernel, self.stride, self.padding, self.windows, strict=True
             )
         ]
-        elements = np.outer(inside[0], inside[1]) * self.image[2]
-        return not ((elements - self.image[2] * self.kernel[0] * self.kernel[1]) % 2).any()
+        elements = np.array(inside[0]) @ taps @ np.array(inside[1]).T
+        return not ((elements - taps.sum()) % 2).any()
 
 
 def _count(size: int, kernel: int, stride: int, pads: int) -> int:

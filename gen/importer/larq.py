@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.gen.errors import ModelError
+from binohm.gen.importer.activations import Step, apply
 from binohm.gen.importer.arithmetic import normalised
 from binohm.gen.importer.chain import chain
 from binohm.gen.importer.exact import Exact, Number
 from binohm.gen.importer.geometry import automatic
 from binohm.gen.importer.keras import Layer, read_layers
 from binohm.gen.importer.layers import convolve, dense, max_pool
-from binohm.gen.importer.signals import Pixels, Signal, Step, Sums, Value, affine, apply
+from binohm.gen.importer.signals import Pixels, Signal, Sums, Value, affine
 from binohm.gen.network import Network
 
 __all__ = ["import_larq"]

@@ -15,7 +15,7 @@ from binohm.gen.importer.exact import Exact
 from binohm.gen.importer.geometry import automatic
 from binohm.gen.importer.layers import convolve, max_pool
 from binohm.gen.importer.moves import Call, Rule, axis_of, small
-from binohm.gen.importer.signals import Signal, Sums, Value
+from binohm.gen.importer.signals import Signal, Sums, Value, Votes
 
 __all__ = ["CHANNELS_LAST", "MAPS", "QUANTISED_MAPS"]
 
@@ -139,7 +139,7 @@ def _pad(call: Call) -> Value:
     if not isinstance(x, Signal):
         raise ValueError("a padded constant; fold it before the export")
     small(tuple(size + sum(width) for size, width in zip(x.shape, widths, strict=True)))
-    if isinstance(x.source, Sums):
+    if isinstance(x.source, (Sums, Votes)):
         raise ValueError("it pads sums, before their quantiser; pad behind the quantiser, by 0")
     stored = call.optional(2)
     filled = Exact.full((), 0) if stored is None else stored

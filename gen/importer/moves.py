@@ -21,11 +21,15 @@ __all__ = ["MOVES", "Call", "Rule", "axis_of", "small"]
 
 @dataclass(frozen=True)
 class Call:
-    """A node with the values of its inputs; ``read`` makes a value of a stored tensor."""
+    """A node with the values of its inputs; ``read`` makes a value of a stored tensor.
+
+    ``output`` is the position of the output that is asked for.
+    """
 
     node: Node
     values: tuple[Value | None, ...]
     read: Callable[[Any], Exact]
+    output: int = 0
 
     def value(self, position: int) -> Value:
         """An input that must be there."""
@@ -63,7 +67,7 @@ class Call:
 
 
 Rule = Callable[[Call], Value]
-"""The value of a node's first output. Raises ValueError with a reason and a cure."""
+"""The value of a node's output. Raises ValueError with a reason and a cure."""
 
 
 def _same(call: Call) -> Value:
@@ -140,6 +144,21 @@ def _slice(call: Call) -> Value:
     return x.at(lambda index: index[tuple(where)])
 
 
+def _split(call: Call) -> Value:
+    x, sizes, parts = call.value(0), call.integers(1, "split"), len(call.node.outputs)
+    axis = axis_of(call.node.get("axis", 0), len(x.shape))
+    if sizes is None:  # of one size, the last smaller
+        edges = [-(-x.shape[axis] // parts) * k for k in range(1, parts)]
+    else:
+        edges = np.cumsum(sizes)[:-1].tolist()
+        if len(sizes) != parts or min(sizes) < 0 or sum(sizes) != x.shape[axis]:
+            raise ValueError(
+                f"parts of {sizes} for {parts} outputs of a tensor of shape {x.shape}; export the "
+                "model again"
+            )
+    return x.at(lambda index: np.split(index, edges, axis)[call.output])
+
+
 def _concat(call: Call) -> Value:
     values = [call.value(k) for k in range(len(call.values))]
     axis = axis_of(call.node.get("axis", 0), len(values[0].shape))
@@ -197,7 +216,7 @@ def axis_of(axis: int, rank: int, *, end: bool = False) -> int:
 MOVES: dict[str, Rule] = {
     "Identity": _same, "Dropout": _dropout,
     "Transpose": _transpose, "Reshape": _reshape, "Flatten": _flatten, "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze, "Gather": _gather, "Slice": _slice, "Concat": _concat,
+    "Unsqueeze": _unsqueeze, "Gather": _gather, "Slice": _slice, "Split": _split, "Concat": _concat,
     "Expand": _expand, "Shape": _shape, "Size": _size,
     "Constant": _constant, "ConstantOfShape": _filled,
 }

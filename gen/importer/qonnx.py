@@ -17,6 +17,9 @@ activation                ``BipolarQuant``, 1-bit ``Quant``, ``MultiThreshold`` 
                           ``BatchNormalization``, ``Sub``/``Mul``/``Div``/... of constants), clips
 input                     any affine function and any quantiser, the same for all pixels; or none:
                           up to 16 bits, read as bit planes
+split layer               groups of inputs that follow one another, each of its own weights, affine
+                          functions and sign, before or behind which it may have a pool; the sign
+                          of the sum or mean of their bits, +1 at a tie
 last layer                an affine function of each score, ``Softmax``, ``LogSoftmax``, ``ArgMax``
 everywhere                reshapes, transposes, chains of shapes; constants are folded
 ========================  ==========================================================================
@@ -36,6 +39,10 @@ Pixels. A model input of shape (N, C, H, W) belongs to images stored as (H, W, C
 is 1; so does (N, H, W, C) where C is 1 or 3 and the second size is neither, or where that is the
 shape asked for. An input of an integer type is given the pixels as they are. Layers are named
 ``conv1``, ``conv2``, ... and ``fc1``, ``fc2``, ... in their order.
+
+Votes. The groups of a split layer take each of its inputs once, the groups of a convolution in the
+order (channel, row, column): what a group has weights of 0 for, at its ends, belongs to others. A
+pool of the signs of a group is read as one of its sums, which is the same.
 
 Padding. Beyond the border of a convolution is the real number 0 of the tensor it reads, and so it
 is in the network: neither -1 nor +1. Where that is not possible (bits of 0 and 1, pixels that are
@@ -170,16 +177,17 @@ def _evaluate(graph: Graph, image: Signal) -> Value:
             if name and name not in values and name not in graph.tensors:
                 _refuse(graph.path, f"{node.label}: its input {name!r} is a second output; cut it")
         inputs = tuple(find(name) if name else None for name in node.inputs)
+        outputs = node.outputs if node.op in ("Split", "TopK") else node.outputs[:1]
         try:
-            value = _rule(node)(Call(node, inputs, read))
+            rule = _rule(node)
+            for position, name in enumerate(outputs):
+                values[name] = rule(Call(node, inputs, read, position))
         except ValueError as error:
             raise ModelError(f"{graph.path}: {node.label}: {error}") from error
         except (IndexError, TypeError, OverflowError) as error:  # an attribute of a wrong type
             raise ModelError(
                 f"{graph.path}: {node.label}: {error}; the node is damaged, export the model again"
             ) from error
-        used = node.outputs if node.op == "TopK" else node.outputs[:1]
-        values.update(dict.fromkeys(used, value))
     return find(graph.output)
 
 

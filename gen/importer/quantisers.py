@@ -8,9 +8,10 @@ that are not above ``x``.
 from collections.abc import Callable
 from fractions import Fraction
 
+from binohm.gen.importer.activations import Step, apply
 from binohm.gen.importer.exact import Exact, Number, Surd, ceil, floor, round_half_even, sign
 from binohm.gen.importer.moves import Call, Rule, axis_of
-from binohm.gen.importer.signals import Step, Value, affine, apply
+from binohm.gen.importer.signals import Value, affine
 
 __all__ = ["QUANTISERS"]
 

@@ -2,29 +2,29 @@
 
 A tensor that depends on the image is a :class:`Signal`: every element is
 ``scale * source[element] + offset``, where the source is the image (:class:`Pixels`), the integer
-sums of a layer (:class:`Sums`) or their signs (:class:`Bits`). Reshapes and transposes move
-``element`` about, affine operators change ``scale`` and ``offset``, a matrix product or convolution
-makes new sums (:mod:`binohm.gen.importer.layers`) and a quantiser makes new bits. What fits none of
-these is not a binary network, and is refused. A constant among them, such as padding, is an element
-with a scale of zero.
+sums of a layer (:class:`Sums`), their signs (:class:`Bits`) or sums of the signs of several groups
+of inputs (:class:`Votes`). Reshapes and transposes move ``element`` about, affine operators change
+``scale`` and ``offset``, a matrix product or convolution makes new sums
+(:mod:`binohm.gen.importer.layers`), a quantiser makes new bits
+(:mod:`binohm.gen.importer.activations`) and an addition makes votes
+(:mod:`binohm.gen.importer.votes`). What fits none of these is not a binary network, and is refused.
+A constant among them, such as padding, is an element with a scale of zero.
 
 Functions here raise ``ValueError`` with a reason and a cure; the caller knows the node.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from binohm.gen.importer.exact import Exact, Number, broadcast, combine, is_zero, sign
-from binohm.gen.importer.fold import reaches_zero, threshold
+from binohm.gen.importer.exact import Exact, Number, broadcast, combine
 from binohm.gen.importer.geometry import Geometry
 
-__all__ = ["Bits", "Pixels", "Signal", "Step", "Sums", "Value"]
-__all__ += ["affine", "apply", "concatenate", "sign_of"]
+__all__ = ["Bits", "Pixels", "Signal", "Source", "Sums", "Value", "Votes", "affine", "concatenate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,9 @@ class Sums:
     label : str
         The node that makes them.
     weights : int8 array, shape (outputs, inputs)
+    bounds : tuple of int
+        Where the groups of a split layer begin and end in ``x``, rising. A layer that is not split
+        has one group; so has a part of a layer, whose weights see no more of ``x`` than this.
     feed : Pixels or Bits
         Where ``x`` comes from.
     table : int64 array of 256, or None
@@ -68,6 +71,7 @@ class Sums:
 
     label: str
     weights: NDArray[np.int8]
+    bounds: tuple[int, ...]
     feed: "Pixels | Bits"
     table: NDArray[np.int64] | None
     low: NDArray[np.int64]
@@ -85,14 +89,44 @@ class Sums:
         """Sums."""
         return self.outputs * (prod(self.geometry.size) if self.geometry else 1)
 
+    @property
+    def inputs(self) -> int:
+        """Elements of ``x``."""
+        return self.geometry.inputs if self.geometry else self.feed.count
+
+    @property
+    def whole(self) -> bool:
+        """Whether the weights take all of ``x``."""
+        return (self.bounds[0], self.bounds[-1]) == (0, self.inputs)
+
+    @property
+    def taken(self) -> str:
+        """What a part of a layer is used wrongly for: for messages."""
+        start, stop = self.bounds
+        return (
+            f"{self.label} takes the inputs {start} to {stop - 1} of {self.inputs}; take all, or "
+            "join groups that do by a vote, a BipolarQuant of the sum of their bits"
+        )
+
     def rows(self, rows: NDArray[np.intp]) -> "Sums":
         """Some of the outputs, in the given order."""
         return replace(self, weights=self.weights[rows], low=self.low[rows], high=self.high[rows])
 
+    def turned(self, rows: NDArray[Any]) -> "Sums":
+        """The same sums, but some of the outputs negated."""
+        weights, low, high = self.weights.copy(), self.low.copy(), self.high.copy()
+        weights[rows] *= -1
+        low[rows], high[rows] = -self.high[rows], -self.low[rows]
+        return replace(self, weights=weights, low=low, high=high)
+
 
 @dataclass(frozen=True, eq=False)
 class Bits:
-    """Signs, -1 or +1, of affine functions of sums: ``(s >= theta) xor flip``."""
+    """Signs, -1 or +1, of affine functions of sums: ``(s >= theta) xor flip``.
+
+    Theta and flip have a row for each group of the sums. Where there are several, each group
+    compares its own sum, and the majority is the sign: a tie gives +1.
+    """
 
     sums: Sums
     theta: NDArray[np.int64]
@@ -105,12 +139,27 @@ class Bits:
 
 
 @dataclass(frozen=True, eq=False)
+class Votes:
+    """Sums of the bits that parts of a layer give for the same outputs, in the same order."""
+
+    parts: tuple[Bits, ...]
+
+    @property
+    def count(self) -> int:
+        """Sums."""
+        return self.parts[0].count
+
+
+Source = Pixels | Sums | Bits | Votes
+
+
+@dataclass(frozen=True, eq=False)
 class Signal:
     """A tensor that depends on the image: ``scale * source[element] + offset``.
 
     Parameters
     ----------
-    source : Pixels, Sums or Bits
+    source : Pixels, Sums, Bits or Votes
     element : integer array of any shape
     scale, offset : Exact, of that shape
     clip : (low, high) or None
@@ -119,7 +168,7 @@ class Signal:
         Only the order of the classes is known any more, after a softmax or argmax.
     """
 
-    source: Pixels | Sums | Bits
+    source: Source
     element: NDArray[np.intp]
     scale: Exact
     offset: Exact
@@ -127,7 +176,7 @@ class Signal:
     ranked: bool = False
 
     @classmethod
-    def plain(cls, source: Pixels | Sums | Bits, element: NDArray[np.intp]) -> "Signal":
+    def plain(cls, source: Source, element: NDArray[np.intp]) -> "Signal":
         """The elements as they are."""
         shape = element.shape
         return cls(source, element, Exact.full(shape, 1), Exact.full(shape, 0))
@@ -186,117 +235,6 @@ def affine(value: Value, scale: Exact, offset: Exact) -> Value:
     if isinstance(value, Signal):
         return value.affine(scale, offset)
     return value * scale + offset
-
-
-@dataclass(frozen=True)
-class Step:
-    """``high`` where the value is at least zero (above zero if ``strict``), else ``low``."""
-
-    low: Fraction
-    high: Fraction
-    strict: bool = False
-
-    def __call__(self, value: Number) -> Fraction:
-        """Value of the step."""
-        return self.high if sign(value) >= int(self.strict) else self.low
-
-
-def apply(function: Callable[[Number], Number], value: Value) -> Value:
-    """Apply a function element by element; to sums only a :class:`Step`."""
-    if isinstance(value, Exact):
-        if isinstance(function, Step) and isinstance(value.values, np.ndarray):
-            above = value.values > 0 if function.strict else value.values >= 0
-            return Exact([function.low, function.high], above.astype(np.intp)[value.index])
-        return combine(function, value)
-    if value.ranked:
-        raise ValueError("a function after the classes were ranked; cut it off")
-    if isinstance(value.source, Pixels):
-        return _apply_to_pixels(function, value, value.source)
-    if isinstance(value.source, Bits):
-        low = combine(lambda a, b: function(b - a), value.scale, value.offset)
-        high = combine(lambda a, b: function(b + a), value.scale, value.offset)
-        scale = combine(lambda a, b: (b - a) / 2, low, high)
-        offset = combine(lambda a, b: (b + a) / 2, low, high)
-        return replace(value, scale=scale, offset=offset)
-    if isinstance(function, Step):
-        return _binarise(function, value, value.source)
-    raise ValueError(
-        "the sums of a layer may only be shifted, scaled and binarised; activations of more than "
-        "1 bit are not supported: quantise them by BipolarQuant"
-    )
-
-
-def sign_of(value: Value) -> Value:
-    """ONNX ``Sign``, where zero stays zero: refused if the sums of a layer can reach it."""
-    if isinstance(value, Signal) and isinstance(value.source, Sums):
-        sums = value.source
-        if value.clip and any(limit is not None and not sign(limit) for limit in value.clip):
-            raise ValueError("a clip at 0 before a Sign gives more than two values; remove it")
-        ties = [
-            element
-            for element, scale, offset in zip(*value.unique(), strict=True)
-            if reaches_zero(
-                scale, offset, int(sums.low[element]), int(sums.high[element]), sums.step
-            )
-        ]
-        if ties:
-            raise ValueError(
-                f"Sign(0) is 0, neither -1 nor +1, and {len(ties)} of {sums.outputs} outputs can "
-                f"reach 0 (the first is {ties[0]}); use BipolarQuant, where 0 gives +1"
-            )
-        return apply(Step(Fraction(-1), Fraction(1)), value)
-    return apply(lambda number: Fraction(sign(number)), value)
-
-
-def _apply_to_pixels(function: Callable[[Number], Number], value: Signal, pixels: Pixels) -> Signal:
-    pairs = combine(lambda a, b: Fraction(0), value.scale, value.offset)
-    _, first = np.unique(pairs.index, return_index=True)
-    tables = []
-    constant = False
-    for position in first:
-        scale = value.scale.number(int(value.scale.index.flat[position]))
-        offset = value.offset.number(int(value.offset.index.flat[position]))
-        if is_zero(scale) and len(first) > 1:
-            constant = True
-        else:
-            tables.append(tuple(function(scale * level + offset) for level in pixels.levels))
-    if not tables or any(table != tables[0] for table in tables):
-        raise ValueError(
-            "the input is quantised differently for different pixels or colours; quantise all by "
-            "one scale, and move the rest behind the first layer"
-        )
-    made = Signal.plain(Pixels(pixels.count, tables[0]), value.element)
-    if not constant:
-        return made
-    keep = combine(lambda a: Fraction(int(not is_zero(a))), value.scale)
-    shift = combine(
-        lambda a, b: function(b) if is_zero(a) else Fraction(0), value.scale, value.offset
-    )
-    return replace(made, scale=keep, offset=shift)
-
-
-def _binarise(step: Step, value: Signal, sums: Sums) -> Signal:
-    if value.clip:
-        low, high = (None if limit is None else sign(limit) for limit in value.clip)
-        if (low is not None and low >= int(step.strict)) or (
-            high is not None and high < int(step.strict)
-        ):
-            raise ValueError("the clip before it leaves one sign only; remove the clip")
-    rows, scales, offsets = value.unique()
-    place, lane = np.divmod(value.element, sums.outputs)
-    element = (place * len(rows) + np.searchsorted(rows, lane)).astype(np.intp)
-    sums = sums.rows(rows)
-    folded = [
-        threshold(scale, offset, int(low), int(high), strict=step.strict)
-        for scale, offset, low, high in zip(scales, offsets, sums.low, sums.high, strict=True)
-    ]
-    theta = np.array([theta for theta, _ in folded], np.int64)
-    flip = np.array([flip for _, flip in folded], np.bool_)
-    half, middle = (step.high - step.low) / 2, (step.high + step.low) / 2
-    shape = element.shape
-    return Signal(
-        Bits(sums, theta, flip), element, Exact.full(shape, half), Exact.full(shape, middle)
-    )
 
 
 def concatenate(values: list[Value], axis: int) -> Value:

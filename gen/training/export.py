@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from binohm.gen.errors import ConfigError
 from binohm.gen.importer.exact import square_root
 from binohm.gen.importer.fold import threshold
 from binohm.gen.network import Conv, Dense, Input, Network, Pool, Scores
@@ -28,7 +27,7 @@ from binohm.gen.training.recipe import (
     TrainedLayer,
 )
 
-__all__ = ["check_qonnx", "fold", "write_qonnx"]
+__all__ = ["fold", "write_qonnx"]
 
 OPSET = 13
 IR_VERSION = 8
@@ -116,15 +115,16 @@ def _thresholds(
 
 
 class _Graph:
-    """A graph built node by node."""
+    """A graph built node by node; all its signs have the scale ``one``."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.tensors: list[Any] = []
+        self.constant("one", 1.0)
 
-    def constant(self, name: str, values: Any) -> str:
-        """An initialiser of float32."""
-        self.tensors.append(numpy_helper.from_array(np.asarray(values, np.float32), name))
+    def constant(self, name: str, values: Any, kind: Any = np.float32) -> str:
+        """An initialiser."""
+        self.tensors.append(numpy_helper.from_array(np.asarray(values, kind), name))
         return name
 
     def node(self, op: str, name: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
@@ -137,44 +137,26 @@ class _Graph:
         """A node of QONNX."""
         return self.node(op, name, *inputs, domain=QONNX, **attributes)
 
-
-def check_qonnx(recipe: Recipe) -> None:
-    """Raise ConfigError if layers are split: `binohm import` reads no votes."""
-    if any(len(layer.bounds) > 2 for layer in recipe.layers):
-        raise ConfigError(
-            f"split = {recipe.split}: a split network cannot be written as QONNX; write an .npz"
-        )
+    def signs(self, name: str, x: str) -> str:
+        """-1 and, from 0 on, +1."""
+        return self.quantised("BipolarQuant", name, x, "one")
 
 
 def write_qonnx(trained: Trained, path: Path) -> None:
     """Write the network for other tools.
 
-    The model takes ``pixel / 255`` of shape (1, pixels), or (1, C, H, W) where it convolves.
+    The model takes ``pixel / 255`` of shape (1, pixels), or (1, C, H, W) where it convolves. Every
+    group of a split layer has nodes of its own, from a slice of the inputs to bits; the sign of
+    their sum is the majority.
     """
     recipe = trained.recipe
-    check_qonnx(recipe)
     graph = _Graph()
-    one = graph.constant("one", 1.0)
-    x, image = _quantised_input(graph, recipe, one), recipe.image
+    x, image = _quantised_input(graph, recipe), recipe.image
     for index, (shape, layer) in enumerate(zip(recipe.layers, trained.layers, strict=True)):
-        name, weights = recipe.label(index), layer.weights
-        if shape.image:
-            x = _convolution(graph, name, weights, shape, x, one)
-            image = shape.result
-        else:
-            if image:
-                x = graph.node("Flatten", "flat", x, axis=1)
-                weights = weights.reshape(-1, *image).transpose(0, 3, 1, 2).reshape(weights.shape)
-                image = ()
-            constant = graph.constant(f"{name}_weights", weights.T)
-            constant = graph.quantised("BipolarQuant", f"{name}_binary", constant, one)
-            x = graph.node("MatMul", f"{name}_sums", x, constant)
-        if layer.norm is not None:
-            n = layer.norm
-            pairs = {"gamma": n.gamma, "beta": n.beta, "mean": n.mean, "variance": n.variance}
-            parameters = [graph.constant(f"{name}_{key}", v[0]) for key, v in pairs.items()]
-            x = graph.node("BatchNormalization", f"{name}_norm", x, *parameters, epsilon=EPSILON)
-            x = graph.quantised("BipolarQuant", f"{name}_bits", x, one)
+        if image and not shape.image:  # the order of the weights, in which groups lie
+            x = graph.node("Transpose", "channels_last", x, perm=[0, 2, 3, 1])
+            x, image = graph.node("Flatten", "flat", x, axis=1), ()
+        x = _layer(graph, recipe.label(index), shape, layer, x)
     rows = recipe.image[2:] + recipe.image[:2] if recipe.image else recipe.sizes[:1]
     ends = [
         helper.make_tensor_value_info(label, TensorProto.FLOAT, [1, *sizes])
@@ -188,27 +170,74 @@ def write_qonnx(trained: Trained, path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _convolution(
-    graph: _Graph, name: str, weights: NDArray[np.int8], shape: Shape, x: str, one: str
+def _layer(graph: _Graph, name: str, shape: Shape, layer: TrainedLayer, x: str) -> str:
+    """The bits of a layer, by a vote if it has several groups; the sums of the last."""
+    split, bits = len(layer.bounds) > 2, []
+    made = _convolution if shape.image else _product
+    for group, part in enumerate(pairwise(layer.bounds)):
+        label = f"{name}_group{group + 1}" if split else name
+        y = made(graph, label, layer.weights, part, x)
+        if layer.norm is None:
+            return y
+        if shape.pool:
+            y = graph.node(
+                "MaxPool", f"{label}_most", y, kernel_shape=[POOL] * 2, strides=[POOL] * 2
+            )
+        n = layer.norm
+        pairs = {"gamma": n.gamma, "beta": n.beta, "mean": n.mean, "variance": n.variance}
+        parameters = [graph.constant(f"{label}_{key}", v[group]) for key, v in pairs.items()]
+        y = graph.node("BatchNormalization", f"{label}_norm", y, *parameters, epsilon=EPSILON)
+        bits.append(graph.signs(f"{label}_bits", y))
+    if split:
+        return graph.signs(f"{name}_bits", graph.node("Sum", f"{name}_votes", *bits))
+    return bits[0]
+
+
+def _product(
+    graph: _Graph, label: str, weights: NDArray[np.int8], part: tuple[int, int], x: str
 ) -> str:
-    kernels = weights.reshape(len(weights), -1, KERNEL, KERNEL)
-    constant = graph.constant(f"{name}_weights", kernels)
-    constant = graph.quantised("BipolarQuant", f"{name}_binary", constant, one)
+    x = _slice(graph, label, part, weights.shape[1], x)
+    constant = graph.constant(f"{label}_weights", weights[:, slice(*part)].T)
+    return graph.node("MatMul", f"{label}_sums", x, graph.signs(f"{label}_binary", constant))
+
+
+def _convolution(
+    graph: _Graph, label: str, weights: NDArray[np.int8], part: tuple[int, int], x: str
+) -> str:
+    """Sums of a group, which may begin inside a kernel.
+
+    Then it takes all channels that it has a weight of, and zeros stand for its neighbours' weights.
+    """
+    (start, stop), area = part, KERNEL**2
+    first, last = start // area, -(-stop // area)
+    around = start - area * first, area * last - stop
+    kernels = np.pad(weights[:, start:stop], ((0, 0), around))
+    kernels = kernels.reshape(len(weights), last - first, KERNEL, KERNEL)
+    constant = graph.constant(f"{label}_weights", kernels)
+    if not any(around):
+        constant = graph.signs(f"{label}_binary", constant)
+    x = _slice(graph, label, (first, last), weights.shape[1] // area, x)
     pads = [KERNEL // 2] * 4
-    x = graph.node("Conv", f"{name}_sums", x, constant, kernel_shape=[KERNEL] * 2, pads=pads)
-    if shape.pool:
-        x = graph.node("MaxPool", f"{name}_most", x, kernel_shape=[POOL] * 2, strides=[POOL] * 2)
-    return x
+    return graph.node("Conv", f"{label}_sums", x, constant, kernel_shape=[KERNEL] * 2, pads=pads)
 
 
-def _quantised_input(graph: _Graph, recipe: Recipe, one: str) -> str:
+def _slice(graph: _Graph, label: str, part: tuple[int, int], inputs: int, x: str) -> str:
+    """Some of the features or channels."""
+    if part == (0, inputs):
+        return x
+    given = {"start": part[0], "stop": part[1], "axis": 1}
+    constants = [graph.constant(f"{label}_{key}", [k], np.int64) for key, k in given.items()]
+    return graph.node("Slice", f"{label}_inputs", x, *constants)
+
+
+def _quantised_input(graph: _Graph, recipe: Recipe) -> str:
     """The pixels as the first layer takes them."""
     bits = recipe.pixel_bits
     if bits == 8:
         return "pixels"
     if bits == 1:
         centred = graph.node("Sub", "centred", "pixels", graph.constant("half", 0.5))
-        return graph.quantised("BipolarQuant", "levels", centred, one)
+        return graph.signs("levels", centred)
     parts = {"scale": 1 / ((1 << bits) - 1), "zero": 0.0, "width": float(bits)}
     constants = [graph.constant(f"pixel_{key}", value) for key, value in parts.items()]
     return graph.quantised(
