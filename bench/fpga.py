@@ -6,21 +6,34 @@ in ``build/fpga``. Needs the extra ``fpga``, and ``$BINOHM_DATA`` for TFC_1W1A.
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fpga_builds import CACHE, FITTED, JUDGED, SHOWN, Case, made, synthesised
+from fpga_builds import (
+    CACHE,
+    FITTED,
+    JUDGED,
+    SHOWN,
+    Case,
+    digest,
+    made,
+    sources_of,
+    synthesised,
+)
 from numpy.typing import NDArray
 from results import ROOT, Figures, Part, measure_parts, read
 
-from binohm.gen.build import build_id
+from binohm.gen.build import board_module
 from binohm.gen.emit import write_build
 from binohm.gen.fpga import estimate
 from binohm.gen.fpga.boards import find
-from binohm.gen.fpga.flow import implement
+from binohm.gen.fpga.clocks import made_mhz
+from binohm.gen.fpga.flow import BAUD, implement
+from binohm.gen.fpga.top import divisor
 
 MODEL = ROOT / "gen" / "data" / "fpga.toml"
 
@@ -48,19 +61,18 @@ def bitstream(name: str) -> dict[str, Any]:
     """Figures of one of :data:`BUILDS`, made now or before."""
     network_name, board_name, clock = BUILDS[name]
     network, plan = made(SHOWN[network_name])
-    place = CACHE / f"{plan.name}-{build_id(plan):08x}"
-    kept = place / "fpga" / board_name / "fpga.json"
-    if kept.is_file():
-        figures = dict(json.loads(kept.read_bytes()))
-        if abs(figures["target_mhz"] - clock) < 0.02 * clock:
-            return figures
-    if not place.is_dir():
-        write_build(place, network, plan, config={}, bench_files={})
-    sources = (place / "digital.f").read_text(encoding="utf-8").split()
-    return implement(
-        place, network, plan, sources, find(board_name), clock_mhz=clock,
-        progress=lambda step: say(f"{name}: {step}"),
-    )  # fmt: skip
+    place = CACHE / plan.name
+    write_build(place, network, plan, config={}, bench_files={}, force=True)
+    board = find(board_name)
+    around = board_module(network, plan, divisor(made_mhz(board, clock)[0], BAUD))
+    kept = CACHE / f"{board_name}-{clock:g}-{digest(place, around)}.json"
+    if not kept.is_file():
+        implement(
+            place, network, plan, sources_of(place), board, clock_mhz=clock,
+            progress=lambda step: say(f"{name}: {step}"),
+        )  # fmt: skip
+        shutil.copy(place / "fpga" / board_name / "fpga.json", kept)
+    return dict(json.loads(kept.read_bytes()))
 
 
 def shown(name: str) -> Part:

@@ -71,13 +71,15 @@ def counts(network: Network, plan: Plan) -> Counts | None:
 def _layer(layer: LayerPlan) -> dict[str, float]:
     """Bits of a layer: registers, matches counted a cycle, bits chosen from, bits added up."""
     found = _words(layer) if layer.array.readout == "pcsa" else _walk(layer)
+    sums = layer.chunk * _sum_bits(layer)
     if layer.driven:
-        found["registers"] += (layer.array.outstanding + 4) * _sum_bits(layer)
+        found["registers"] += (layer.array.outstanding + 4 + layer.scores) * _sum_bits(layer)
     found["scores"] = 0.0
     if layer.scores:
+        found["registers"] += sums
         found["scores"] += SCORE_BITS * (layer.chunks * layer.chunk + layer.outputs)
     else:
-        found["registers"] += layer.chunks * layer.chunk + layer.outputs
+        found["registers"] += layer.chunk * (layer.chunks + 1) + layer.outputs
     return found
 
 
