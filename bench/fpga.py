@@ -38,8 +38,8 @@ from binohm.gen.fpga.top import divisor
 MODEL = ROOT / "gen" / "data" / "fpga.toml"
 
 BUILDS = {
-    "digits on icebreaker": ("digits", "icebreaker", 18.0),
-    "TFC_1W1A on ulx3s": ("TFC_1W1A", "ulx3s", 45.0),
+    "digits on icebreaker": ("digits", "icebreaker", 20.0),
+    "TFC_1W1A on ulx3s": ("TFC_1W1A", "ulx3s", 50.0),
 }
 """Network, board, target in MHz."""
 

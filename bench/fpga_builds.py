@@ -97,7 +97,8 @@ FITTED = {
 
 SHOWN = {
     "digits": Case("digits", "", (*PCSA, "array.engines=1", "layers.fc1.columns=64",
-                                  "host.input_bytes=1", "host.output_bytes=1")),
+                                  "layers.fc1.engines=2", "host.input_bytes=1",
+                                  "host.output_bytes=1")),
     "TFC_1W1A": Case("TFC_1W1A", "", (*PCSA, "array.engines=1", "array.rows=64", "array.columns=64",
                                       "layers.fc1.columns=49", "layers.fc1.engines=16",
                                       "layers.fc1.slices_per_read=1", "host.input_bytes=16",
