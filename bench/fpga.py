@@ -91,7 +91,7 @@ def shown(name: str) -> Part:
 def estimates(_: Path) -> Figures:
     """Errors of the estimates, on builds that they were not fitted on."""
     errors: dict[str, dict[str, float]] = {}
-    for name, case in JUDGED.items():
+    for name, case in {**SHOWN, **JUDGED}.items():
         say(f"estimate: {name}")
         found = estimate.estimate(*made(case))
         assert found is not None

@@ -27,12 +27,14 @@ def test_digits_by_hand() -> None:
     network = embedded("digits")
     found = counts(network, planned(network, WORDS))
     assert found is not None
-    # 64 pixels of 5 bits come and wait; a result of 11 words; words of 64, 128 and 128 bits are
-    # read, the sums have 12 + 2, 8 + 2 and 8 + 2 bits at most; what follows takes 128 bits twice.
-    assert found["lut"]["matched"] == 64 + 128 + 128
+    # 64 pixels of 5 bits, unsigned, in planes one after another: 7 bits a count. Then words of 128,
+    # 8 bits a count; a result of 11 words. The affine of 10 words is in LUTs: 11 bits of it.
+    assert found["lut"]["gated"] == 64 * 7
+    assert found["lut"]["words"] == 2 * 128 * 8
     assert found["lut"]["chosen"] == 5 * 64
-    assert found["ff"]["scores"] == 32 * (10 + 10)
-    assert found["lut"]["results"] == 32 * 11 + found["ff"]["scores"]
+    assert found["lut"]["shifted"] == 7 * 5
+    assert found["lut"]["results"] == 32 * 11
+    assert found["lut"]["stored"] == pytest.approx(11, abs=0.1)
     ice40, ecp5 = (16, 256), (36, 512)
     assert (FAMILIES["ice40"], FAMILIES["ecp5"]) == (ice40, ecp5)
     taken = estimate(network, planned(network, WORDS))
