@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,8 @@ def estimates(_: Path) -> Figures:
         real = synthesised(case, FAMILY)
         guessed = {**found, "bram": found["bram"][FAMILY]}
         errors[name] = {
-            kind: round(100 * (guessed[kind] / getattr(real, kind) - 1), 1)
-            for kind in ("lut", "ff", "bram")
+            kind: round(100 * (guessed[kind] - number) / max(number, 1), 1)
+            for kind, number in asdict(real).items()
         }
     largest = max(abs(kinds[kind]) for kinds in errors.values() for kind in ("lut", "ff"))
     return {

@@ -11,6 +11,9 @@ from importlib import resources
 from math import ceil
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from binohm.gen.network import Dense, Network, Scores
 from binohm.gen.periphery import bias
 from binohm.gen.plan import LayerPlan, Plan, Tile
@@ -53,7 +56,8 @@ def counts(network: Network, plan: Plan) -> Counts | None:
     elements, width = network.input.elements, plan.host.input_bytes
     frame = 8 * plan.host.output_bytes * plan.host.output_beats(classes)
     padded = width * plan.host.input_beats(elements)
-    looked_up = width * bits if any(image.kind == "table" for image in plan.images) else 0
+    tabled = any(image.kind == "table" for image in plan.images)
+    looked_up = width * _table_luts(network.input.table, bits) if tabled else 0
     stored = sum(part["stored"] for part in parts)
     stored += sum(_stored(image.depth, image.width) for image in plan.images if image.kind in ROMS)
     return {
@@ -111,7 +115,7 @@ def _words(plan: LayerPlan) -> dict[str, float]:
 
 
 def _walk(layer: Dense | Scores, plan: LayerPlan) -> dict[str, float]:
-    """Of arrays whose columns are walked along: lines, answers, sums."""
+    """Of arrays whose columns are walked along: lines, answers, sums. Codes are constants."""
     array = plan.array
     field = max(1, array.adc_bits)
     found = dict.fromkeys(("registers", "stored", "matched", "gated", "chosen"), 0.0)
@@ -121,7 +125,6 @@ def _walk(layer: Dense | Scores, plan: LayerPlan) -> dict[str, float]:
         answers = (tile.outputs[1] - tile.outputs[0]) * field
         found["registers"] += rows * (2 if plan.drive == "bipolar" else 1)
         found["registers"] += answers + (array.depth - 1) * array.per_cycle * field
-        found["registers"] += array.ref_codes * array.ref_bits
         found["stored"] += _stored(array.depth, array.per_cycle * bits)
         found["matched"] += array.per_cycle * bits
         found["matched"] += rows if array.readout == "sa" else 0  # of which, how many are driven
@@ -135,6 +138,15 @@ def _walk(layer: Dense | Scores, plan: LayerPlan) -> dict[str, float]:
     if plan.drive == "unipolar":
         return {**found, "gated": gated}
     return {**found, "sensed" if array.readout == "sa" else "converted": matched}
+
+
+def _table_luts(table: NDArray[np.int64], bits: int) -> int:
+    """LUTs for the sixteenths of a table: alike ones of a bit are one, constant ones none."""
+    sixteenths = ((table >> np.arange(bits)[:, np.newaxis]) & 1).reshape(bits, 16, 16)
+    return sum(
+        len({part.tobytes() for part in parts if part.any() and not part.all()})
+        for parts in sixteenths
+    )
 
 
 def _stored(depth: int, width: int) -> float:
