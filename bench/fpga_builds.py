@@ -148,20 +148,6 @@ FITTED = {
         90, 60, 40, 10, rows=90, columns=60, at_once=2,
         more=(*ADC, "layers.fc1.readout=pcsa", "layers.fc1.engines=2", "layers.out.readout=pcsa"),
     ),
-}  # fmt: skip
-"""On these the coefficients are fitted."""
-
-SHOWN = {
-    "digits": Case("digits", "", (*PCSA, "array.engines=1", "layers.fc1.columns=64",
-                                  "layers.fc1.engines=2", "host.input_bytes=1",
-                                  "host.output_bytes=1")),
-    "TFC_1W1A": Case("TFC_1W1A", "", (*PCSA, "array.engines=1", "array.rows=64", "array.columns=64",
-                                      "layers.fc1.columns=49", "layers.fc1.engines=16",
-                                      "layers.fc1.slices_per_read=1", "host.input_bytes=16",
-                                      "host.output_bytes=16")),
-}  # fmt: skip
-
-JUDGED = {
     "words 120-40-10, 2 engines": _pcsa(120, 40, 10, columns=60, engines=2, width=4),
     "words 70-30-20-10, planes": _pcsa(70, 30, 20, 10, form="unsigned", columns=35, width=2),
     "words 48-40-12, planes in parallel, signed": _pcsa(
@@ -187,9 +173,46 @@ JUDGED = {
         more=("layers.fc0.readout=adc", "layers.fc1.readout=pcsa", "layers.fc1.engines=1"),
     ),
 }  # fmt: skip
+"""On these the coefficients are fitted."""
+
+SHOWN = {
+    "digits": Case("digits", "", (*PCSA, "array.engines=1", "layers.fc1.columns=64",
+                                  "layers.fc1.engines=2", "host.input_bytes=1",
+                                  "host.output_bytes=1")),
+    "TFC_1W1A": Case("TFC_1W1A", "", (*PCSA, "array.engines=1", "array.rows=64", "array.columns=64",
+                                      "layers.fc1.columns=49", "layers.fc1.engines=16",
+                                      "layers.fc1.slices_per_read=1", "host.input_bytes=16",
+                                      "host.output_bytes=16")),
+}  # fmt: skip
+
+JUDGED = {
+    "words 110-36-10, 2 engines": _pcsa(110, 36, 10, columns=55, engines=2, width=4),
+    "words 40-32-24-10, planes, signed": _pcsa(
+        40, 32, 24, 10, form="signed", columns=40, width=4
+    ),
+    "words 52-28-10, planes in parallel": _pcsa(
+        52, 28, 10, form="unsigned", columns=26, width=4, more=("array.planes=parallel",)
+    ),
+    "sense 70-56-10, 2 columns": _walked(70, 56, 10, rows=70, columns=28, at_once=2),
+    "sense 56-40-10, codes": _walked(
+        56, 40, 10, rows=56, columns=40,
+        more=("array.threshold=reference", "array.reference_per_column=true"),
+    ),
+    "sense 90-44-10, split": _walked(90, 44, 10, rows=80, columns=44, groups=2),
+    "converters 66-40-10, 2 columns": _walked(
+        66, 40, 10, rows=33, columns=20, at_once=2, more=ADC
+    ),
+    "converters 48-36-10, planes, signed": _walked(
+        48, 36, 10, form="signed", rows=48, columns=36, more=(*ADC, "host.input_bytes=4")
+    ),
+    "mixed 70-40-30-10": _walked(
+        70, 40, 30, 10, rows=70, columns=40,
+        more=("layers.fc1.readout=adc", "layers.out.readout=pcsa", "layers.out.engines=2"),
+    ),
+}  # fmt: skip
 """On these they are judged. The list was written down before any of them was synthesised, and the
-coefficients were fitted before. Two earlier lists, on which 3 and 2 of 20 figures were off by more
-than 20 %, are now among the fitted."""
+coefficients were fitted before. Three earlier lists, on which 3, 2 and 1 of 20 figures were off by
+more than 20 %, are now among the fitted."""
 
 
 def made(case: Case) -> tuple[Network, Plan]:
