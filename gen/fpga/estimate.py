@@ -1,6 +1,6 @@
-"""What an accelerator will take on an FPGA, from its plan: before anything is synthesised.
+"""What an accelerator will take on an FPGA, from plan and network: before it is synthesised.
 
-Flip-flops and LUTs are sums of what can be counted in the plan, each with a coefficient that
+Flip-flops and LUTs are sums of what can be counted in them, each with a coefficient that
 ``python bench/fpga.py fit`` found on builds of its own; docs/fpga.md has the errors on others.
 Block RAMs follow from the memory images. Convolutions and programmable arrays are not estimated.
 """
