@@ -6,27 +6,41 @@ in ``build/fpga``. Needs the extra ``fpga``, and ``$BINOHM_DATA`` for TFC_1W1A.
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fpga_builds import CACHE, FITTED, JUDGED, SHOWN, Case, made, synthesised
+from fpga_builds import (
+    CACHE,
+    FITTED,
+    JUDGED,
+    SHOWN,
+    Case,
+    digest,
+    made,
+    sources_of,
+    synthesised,
+)
 from numpy.typing import NDArray
 from results import ROOT, Figures, Part, measure_parts, read
 
-from binohm.gen.build import build_id
+from binohm.gen.build import board_module
 from binohm.gen.emit import write_build
 from binohm.gen.fpga import estimate
 from binohm.gen.fpga.boards import find
-from binohm.gen.fpga.flow import implement
+from binohm.gen.fpga.clocks import made_mhz
+from binohm.gen.fpga.flow import BAUD, implement
+from binohm.gen.fpga.top import divisor
 
 MODEL = ROOT / "gen" / "data" / "fpga.toml"
 
 BUILDS = {
-    "digits on icebreaker": ("digits", "icebreaker", 18.0),
-    "TFC_1W1A on ulx3s": ("TFC_1W1A", "ulx3s", 45.0),
+    "digits on icebreaker": ("digits", "icebreaker", 20.0),
+    "TFC_1W1A on ulx3s": ("TFC_1W1A", "ulx3s", 50.0),
 }
 """Network, board, target in MHz."""
 
@@ -48,19 +62,18 @@ def bitstream(name: str) -> dict[str, Any]:
     """Figures of one of :data:`BUILDS`, made now or before."""
     network_name, board_name, clock = BUILDS[name]
     network, plan = made(SHOWN[network_name])
-    place = CACHE / f"{plan.name}-{build_id(plan):08x}"
-    kept = place / "fpga" / board_name / "fpga.json"
-    if kept.is_file():
-        figures = dict(json.loads(kept.read_bytes()))
-        if abs(figures["target_mhz"] - clock) < 0.02 * clock:
-            return figures
-    if not place.is_dir():
-        write_build(place, network, plan, config={}, bench_files={})
-    sources = (place / "digital.f").read_text(encoding="utf-8").split()
-    return implement(
-        place, network, plan, sources, find(board_name), clock_mhz=clock,
-        progress=lambda step: say(f"{name}: {step}"),
-    )  # fmt: skip
+    place = CACHE / plan.name
+    write_build(place, network, plan, config={}, bench_files={}, force=True)
+    board = find(board_name)
+    around = board_module(network, plan, divisor(made_mhz(board, clock)[0], BAUD))
+    kept = CACHE / f"{board_name}-{clock:g}-{digest(place, around)}.json"
+    if not kept.is_file():
+        implement(
+            place, network, plan, sources_of(place), board, clock_mhz=clock,
+            progress=lambda step: say(f"{name}: {step}"),
+        )  # fmt: skip
+        shutil.copy(place / "fpga" / board_name / "fpga.json", kept)
+    return dict(json.loads(kept.read_bytes()))
 
 
 def shown(name: str) -> Part:
@@ -79,15 +92,15 @@ def shown(name: str) -> Part:
 def estimates(_: Path) -> Figures:
     """Errors of the estimates, on builds that they were not fitted on."""
     errors: dict[str, dict[str, float]] = {}
-    for name, case in JUDGED.items():
+    for name, case in {**SHOWN, **JUDGED}.items():
         say(f"estimate: {name}")
         found = estimate.estimate(*made(case))
         assert found is not None
         real = synthesised(case, FAMILY)
         guessed = {**found, "bram": found["bram"][FAMILY]}
         errors[name] = {
-            kind: round(100 * (guessed[kind] / getattr(real, kind) - 1), 1)
-            for kind in ("lut", "ff", "bram")
+            kind: round(100 * (guessed[kind] - number) / max(number, 1), 1)
+            for kind, number in asdict(real).items()
         }
     largest = max(abs(kinds[kind]) for kinds in errors.values() for kind in ("lut", "ff"))
     return {

@@ -13,6 +13,7 @@ is taken from it; "free" stands for the ``leave`` of the item before:
   ``accept + 1``;
 - macros: see :class:`binohm.gen.plan.Array`;
 - ``gather``: a chunk enters a cycle; the last one of a vector also waits for ``free``;
+- skid buffers: a chunk enters when the one before has left, and leaves in the same cycle if it can;
 - the input: a beat a cycle, the last one of a frame also waits for ``free``;
 - the input of a convolution: a beat a cycle while there is room for two frames; the words of a
   frame leave when all of it is there; a position a cycle, cut out of the words;
@@ -173,8 +174,12 @@ def _arrays(layer: LayerPlan, down: _Stage) -> _Stage:
 def _decision(layer: LayerPlan, down: _Stage) -> _Stage:
     """From there to vectors."""
     down = _Collect(layer.chunks, down)
+    if not layer.scores:
+        down = _Skid(down)
     if layer.array.readout != "sa":
         down = _Register(down)
+    if layer.scores:
+        down = _Skid(down)
     if layer.parallel_planes:
         down = _Register(down)
     return down if layer.array.readout == "pcsa" else _Walk(layer.chunks, down)
@@ -360,6 +365,22 @@ class _Register:
     def leave(self, *, last: bool) -> None:
         """Give it away."""
         self._free = self._down.push(self._accepted + 1, last=last)
+
+    def drain(self) -> None:
+        self._down.drain()
+
+
+class _Skid:
+    """A place to stop: an item is passed on in the cycle in which it enters, or waits inside."""
+
+    def __init__(self, down: _Stage) -> None:
+        self._down = down
+        self._left = BEFORE
+
+    def push(self, offered: int, *, last: bool = True) -> int:
+        accepted = max(offered, self._left + 1)
+        self._left = self._down.push(accepted, last=last)
+        return accepted
 
     def drain(self) -> None:
         self._down.drain()

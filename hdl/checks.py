@@ -1,9 +1,9 @@
 """Checks that constructors share: one message for one mistake."""
 
-from amaranth.hdl import Shape
+from amaranth.hdl import Shape, ShapeLike
 
 __all__ = ["range_shape", "require_bool", "require_drive", "require_int", "require_planes"]
-__all__ += ["require_range"]
+__all__ += ["require_range", "require_shape"]
 
 
 def require_int(name: str, value: object, *, least: int = 1) -> None:
@@ -24,6 +24,14 @@ def require_bool(name: str, value: object) -> None:
     """Check that ``value`` is True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, not {value!r}")
+
+
+def require_shape(shape: object) -> None:
+    """Check that ``shape`` is one, of at least one bit."""
+    if not isinstance(shape, ShapeLike):
+        raise TypeError(f"shape must be a shape, not {shape!r}")
+    if not Shape.cast(shape).width:
+        raise ValueError(f"shape must have at least one bit, not {shape!r}")
 
 
 def require_range(name: str, value: object) -> None:

@@ -25,11 +25,13 @@ __all__ = [
     "Cycle",
     "Port",
     "Sent",
+    "any_items",
     "compare",
     "fact",
     "moves",
     "pack",
     "record",
+    "same",
     "under_stalls",
     "unpack",
 ]
@@ -85,6 +87,17 @@ def unpack(word: int, bits: int, count: int) -> NDArray[np.int64]:
     """Unsigned fields of ``bits`` bits, the first lowest."""
     mask = (1 << bits) - 1
     return np.array([word >> bits * k & mask for k in range(count)], dtype=np.int64)
+
+
+def any_items(dut: Any, count: int = 100) -> Sent:
+    """For an input ``i``: the extremes, and ``count`` random payloads."""
+    bits = len(dut.i__payload)
+    return {"i": [0, (1 << bits) - 1, *(random.getrandbits(bits) for _ in range(count))]}
+
+
+def same(sent: Sent) -> Sequence[int]:
+    """Golden of what passes items on: what comes in goes out."""
+    return sent["i"]
 
 
 def fact(name: str) -> Any:

@@ -24,6 +24,24 @@ def queue(module: ModuleType, depth: int) -> Monitor:
     return m
 
 
+def skid_buffer(module: ModuleType) -> Monitor:
+    """What comes goes on at once or is kept, alone; ready says whether something is kept."""
+    m = Monitor()
+    m.submodules.part = part = module.SkidBuffer(2)
+    came, left = m.source(part.i, "i"), m.sink(part.o, "o")
+    kept, value = Signal(), Signal(2)
+    m.d.sync += kept.eq(kept + came - left)
+    with m.If(came):
+        m.d.sync += value.eq(part.i.payload)
+    m.claim(part.i.ready == ~kept)
+    m.claim(part.o.valid == (kept | part.i.valid))
+    m.claim(~part.o.valid | (part.o.payload == Mux(kept, value, part.i.payload)))
+    for waited in (0, 1):
+        m.cover(left & (kept == waited))
+    m.cover(came & ~left)
+    return m
+
+
 def fork(module: ModuleType, branches: int) -> Monitor:
     """Each transfer is taken once by every branch, and is over when all have taken it."""
     m = Monitor()
@@ -312,6 +330,7 @@ HOST = "binohm.hdl.host"
 PROOFS: dict[str, tuple[str, Any, tuple[int, ...], int, int]] = {
     "queue 1": (f"{STREAMS}.queue", queue, (1,), 10, 0),
     "queue 3": (f"{STREAMS}.queue", queue, (3,), 12, 0),
+    "skid buffer": (f"{STREAMS}.skid_buffer", skid_buffer, (), 8, 2),
     "fork": (f"{STREAMS}.fork", fork, (3,), 10, 0),
     "join": (f"{STREAMS}.join", join, (3,), 8, 2),
     "dispatch": (f"{STREAMS}.dispatch", turns, (2, 3), 10, 0),

@@ -102,7 +102,7 @@ def test_equals_golden_in_the_predicted_cycles(tmp_path: Path, name: str) -> Non
 
 
 @slow
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", [*range(14), 206, 211])  # skid buffers count in the last two
 def test_random_networks_equal_golden(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     network = random_conv_network(rng, FORMS[seed % len(FORMS)])

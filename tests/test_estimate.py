@@ -1,5 +1,6 @@
 """What an FPGA will take, before synthesis."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,18 +28,50 @@ def test_digits_by_hand() -> None:
     network = embedded("digits")
     found = counts(network, planned(network, WORDS))
     assert found is not None
-    # 64 pixels of 5 bits come and wait; a result of 11 words; words of 64, 128 and 128 bits are
-    # read, the sums have 12 + 2, 8 + 2 and 8 + 2 bits at most; what follows takes 128 bits twice.
-    assert found["lut"]["matched"] == 64 + 128 + 128
+    # 64 pixels of 5 bits, unsigned, in planes one after another: 7 bits a count. Then words of 128,
+    # 8 bits a count; a result of 11 words. The affine of 10 words is in LUTs: 11 bits of it.
+    assert found["lut"]["gated"] == 64 * 7
+    assert found["lut"]["words"] == 2 * 128 * 8
     assert found["lut"]["chosen"] == 5 * 64
-    assert found["ff"]["scores"] == 32 * (10 + 10)
-    assert found["lut"]["results"] == 32 * 11 + found["ff"]["scores"]
+    assert found["lut"]["shifted"] == 7 * 5
+    assert found["lut"]["results"] == 32 * 11
+    assert found["lut"]["stored"] == pytest.approx(11, abs=0.1)
     ice40, ecp5 = (16, 256), (36, 512)
     assert (FAMILIES["ice40"], FAMILIES["ecp5"]) == (ice40, ecp5)
     taken = estimate(network, planned(network, WORDS))
     assert taken is not None
     assert taken["bram"]["ice40"] == 4 + 8 + 8 + 1 + 1  # as placed; the affine has 10 words
     assert taken["bram"]["ecp5"] == 2 + 4 + 4 + 1 + 1
+
+
+def test_what_is_constant_takes_nothing() -> None:
+    pixel = np.arange(256, dtype=np.int64)
+    # Of a staircase that ends at 16, the four lower bits change among the first sixteen pixels.
+    assert looked_up("unsigned") == 8 * 4
+    assert looked_up("step", table=np.where(pixel >= 128, 3, -1)) == 0
+    assert looked_up("step", table=np.where(pixel >= 120, 3, -1)) == 8 * 1
+
+
+def looked_up(form: str, table: np.ndarray | None = None) -> float:
+    """Of eight pixels a beat."""
+    network = random_network(np.random.default_rng(1), (32, 16, 4), form)
+    if table is not None:
+        network = replace(network, input=replace(network.input, table=table, bipolar=False))
+    found = counts(network, planned(network, ["array.readout=pcsa"]))
+    assert found is not None
+    return found["lut"]["looked_up"]
+
+
+def test_bias_cells_that_are_never_on_are_not_counted() -> None:
+    network = random_network(np.random.default_rng(1), (32, 16, 4))
+    theta = network.layers[0].theta
+    assert theta.min() < 0 < theta.max()
+    plan = planned(network, ["array.columns_per_cycle=1", "array.rows=32", "array.columns=16"])
+    assert [layer.array.readout for layer in plan.layers] == ["sa", "adc"]
+    found = counts(network, plan)
+    assert found is not None
+    assert found["lut"]["sensed"] == 32 + theta.max() - theta.min() + 32
+    assert found["lut"]["converted"] == 16
 
 
 def test_reports_hold_the_estimate() -> None:

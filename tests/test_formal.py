@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 
 FAULTS = {
     "queue 3": ("m.d.sync += used.eq(used >> 1)", "m.d.sync += used.eq(used >> 2)"),
+    "skid buffer": ("with m.If(~full):", "with m.If(1):"),
     "fork": ("Mux(self.i.ready, 0, accepted)", "Mux(self.i.ready, 0, done)"),
     "join": ("Cat(i.valid for i in inputs).all()", "Cat(i.valid for i in inputs).any()"),
     "dispatch": ("Cat(~o.valid | o.ready for o in outputs)", "Cat(1 for o in outputs)"),

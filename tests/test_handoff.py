@@ -116,6 +116,20 @@ def test_yosys_finds_nothing_to_complain_about(built: Callable[[str], Path], bus
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
+@pytest.mark.slow
+def test_ready_goes_through_no_more_than_a_layer_in_a_cycle(built: Callable[[str], Path]) -> None:
+    """All that ``s_axis_tready`` is made of, back to registers, lies before the second layer."""
+    out = built("axi4lite")
+    digital = " ".join((out / "digital.f").read_text().split())
+    cone = "w:s_axis_tready %ci*:-$dff"
+    script = f"read_verilog {digital}; hierarchy -top {TOPS['axi4lite']}; proc; flatten"
+    script += f"; select -assert-any {cone} w:pixels__o__ready %i"
+    for port in ("w:layer_fc0__o__ready", "w:m_axis_tready"):
+        script += f"; select -assert-any {port}; select -assert-none {cone} {port} %i"
+    done = yosys(script, out)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
 def run_bench_of(build: Path) -> subprocess.CompletedProcess[str]:
     """``make -C tb VIEW=netlist TAPS=0``."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment()['PATH']}"

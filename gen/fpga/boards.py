@@ -60,9 +60,9 @@ class Board:
 BOARDS = {
     board.name: board
     for board in (
-        Board("icebreaker", "iCEBreaker", "ice40", "iCE40UP5K-SG48", 12, 18, 5280, 5280, 30,
+        Board("icebreaker", "iCEBreaker", "ice40", "iCE40UP5K-SG48", 12, 20, 5280, 5280, 30,
               "SB_RAM40_4K, 4 kbit", "icebreaker.pcf", 0, 0),
-        Board("ulx3s", "ULX3S 85F", "ecp5", "LFE5U-85F-6BG381C", 25, 45, 83640, 83640, 208,
+        Board("ulx3s", "ULX3S 85F", "ecp5", "LFE5U-85F-6BG381C", 25, 50, 83640, 83640, 208,
               "DP16KD, 16 kbit", "ulx3s.lpf", 1, 1, (("wifi_gpio0", 1),)),
         Board("tangnano9k", "Tang Nano 9K", "gowin", "GW1NR-LV9QN88PC6/I5", 27, 27, 8640, 6480, 26,
               "BSRAM, 16 kbit", "tangnano9k.cst", 0, 0),

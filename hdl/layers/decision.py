@@ -16,6 +16,7 @@ from binohm.hdl.layers.layer_spec import LayerSpec
 from binohm.hdl.library import Library
 from binohm.hdl.streams.gather import Gather
 from binohm.hdl.streams.queue import Queue
+from binohm.hdl.streams.skid_buffer import SkidBuffer
 
 __all__ = ["decide", "walked"]
 
@@ -49,7 +50,11 @@ def walked(m: Module, library: Library, spec: LayerSpec, rows: Sequence[Value], 
 
 
 def decide(m: Module, library: Library, spec: LayerSpec, chunks: Any, driven: Any) -> Any:
-    """From chunks of bits or sums to results; ``driven`` is the sum that came with the vector."""
+    """From chunks of bits or sums to results; ``driven`` is the sum that came with the vector.
+
+    Chunks stop at a skid buffer, before the result: ``ready`` goes no further in one cycle than
+    through one layer.
+    """
     if spec.parallel_planes:
         element = chunks.payload.shape().elem_shape
         sums = library.place(
@@ -62,15 +67,25 @@ def decide(m: Module, library: Library, spec: LayerSpec, chunks: Any, driven: An
         )
         wiring.connect(m, chunks, sums.i)
         chunks = sums.o
+    if spec.scores:
+        chunks = _stopped(m, library, chunks)
     if spec.readout != "sa":
         chunks = _compared(m, library, spec, chunks, driven)
     if not spec.scores:
+        chunks = _stopped(m, library, chunks)
         gather = library.place(
             m, "gather", Gather, spec.outputs, chunk=spec.chunk, count=spec.count
         )
         wiring.connect(m, chunks, gather.i)
         chunks = gather.o
     return chunks
+
+
+def _stopped(m: Module, library: Library, chunks: Any) -> Any:
+    """The same chunks, whose ``ready`` is registered."""
+    skid = library.place(m, "skid", SkidBuffer, chunks.payload.shape())
+    wiring.connect(m, chunks, skid.i)
+    return skid.o
 
 
 def _rows_per_group(spec: LayerSpec) -> tuple[int, ...]:
@@ -125,8 +140,9 @@ def _compared(m: Module, library: Library, spec: LayerSpec, chunks: Any, driven:
     wiring.connect(m, chunks, last.i)
     _rom(m, library, spec, last)
     if driven is not None:
-        # As many vectors as the arrays hold, one in each register up to here, one that comes.
-        depth = spec.outstanding + 2 + spec.parallel_planes
+        # As many vectors as the arrays hold, one in each register and buffer up to here, one that
+        # comes.
+        depth = spec.outstanding + 2 + spec.parallel_planes + spec.scores
         queue = library.place(m, "driven", Queue, driven.payload.shape(), depth=depth)
         wiring.connect(m, driven, queue.i)
         wiring.connect(m, queue.o, last.driven)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from binohm.hdl.checks import require_int
+from binohm.hdl.checks import require_int, require_shape
 
 __all__ = ["Queue"]
 
@@ -32,10 +32,7 @@ class Queue(wiring.Component):
     """
 
     def __init__(self, shape: Any, *, depth: int) -> None:
-        if not isinstance(shape, ShapeLike):
-            raise TypeError(f"shape must be a shape, not {shape!r}")
-        if not Shape.cast(shape).width:
-            raise ValueError(f"shape must have at least one bit, not {shape!r}")
+        require_shape(shape)
         require_int("depth", depth)
         self.shape = shape
         self.depth = depth

@@ -1,25 +1,20 @@
 """Bench for ``queue``: nothing is lost, and room is used to the last item."""
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
 import cocotb
 
-from binohm.sim.bench import Cycle, Sent, compare, fact, moves, record, under_stalls
-
-TRANSFERS = 100
-
-
-def traffic(dut: Any) -> Sent:
-    """Random items, and the extremes."""
-    bits = len(dut.i__payload)
-    return {"i": [0, (1 << bits) - 1, *(random.getrandbits(bits) for _ in range(TRANSFERS))]}
-
-
-def golden(sent: Sent) -> Sequence[int]:
-    """What comes in goes out."""
-    return sent["i"]
+from binohm.sim.bench import (
+    Cycle,
+    any_items,
+    compare,
+    fact,
+    moves,
+    record,
+    same,
+    under_stalls,
+)
 
 
 def check_timing(cycles: Sequence[Cycle]) -> None:
@@ -37,16 +32,16 @@ def check_timing(cycles: Sequence[Cycle]) -> None:
 @under_stalls
 async def matches_golden(dut: Any, source_odds: float, sink_odds: float) -> None:
     """Order and content."""
-    sent = traffic(dut)
+    sent = any_items(dut)
     cycles = await record(dut, sent, source_odds=source_odds, sink_odds=sink_odds)
-    compare(cycles, sent, golden)
+    compare(cycles, sent, same)
     check_timing(cycles)
 
 
 @cocotb.test(timeout_time=100, timeout_unit="us")
 async def an_item_per_cycle(dut: Any) -> None:
     """At full throughput; every second cycle with a depth of 1."""
-    sent = traffic(dut)
+    sent = any_items(dut)
     cycles = await record(dut, sent)
     first, distance = moves(cycles, "i")[0] + 1, 1 if fact("depth") > 1 else 2
     assert moves(cycles, "o") == [first + distance * n for n in range(len(sent["i"]))]
@@ -55,7 +50,7 @@ async def an_item_per_cycle(dut: Any) -> None:
 @cocotb.test(timeout_time=100, timeout_unit="us")
 async def reset_empties(dut: Any) -> None:
     """Reset in mid-traffic."""
-    sent = traffic(dut)
+    sent = any_items(dut)
     cycles = await record(dut, sent, source_odds=0.6, sink_odds=0.4, resets=5)
-    compare(cycles, sent, golden)
+    compare(cycles, sent, same)
     check_timing(cycles)
