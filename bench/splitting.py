@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from results import RESULTS, Figures, Part, measure_parts, origin
-from trained import Finished, keep, kept, write_log
+from trained import Finished, keep, kept
 
 from binohm.gen.cli.actions import TRAINED_ON
 from binohm.gen.config import load
@@ -65,11 +65,10 @@ COMPARED = 500
 
 @dataclass(frozen=True)
 class Setup:
-    """How a network is trained, whatever its groups; whether the results are kept."""
+    """How a network is trained, whatever its groups."""
 
     width: float
     more: dict[str, float]
-    kept: bool = False
 
     def recipe(self, name: str, rows: int) -> Recipe:
         """The recipe of that name with groups of at most so many inputs."""
@@ -80,7 +79,7 @@ class Setup:
 
 RECIPES = {
     "mnist-mlp": Setup(1.0, {"epochs": 40, "shift": 2}),
-    "cifar10-vgg": Setup(0.25, {"epochs": 60}, kept=True),
+    "cifar10-vgg": Setup(0.25, {"epochs": 60}),
 }
 
 
@@ -98,9 +97,7 @@ def finished(name: str) -> Iterator[tuple[int, Finished | None, str]]:
             found = kept(log, recipe)
             done = len(found.history) if found else done
         else:
-            write_log(log, found)
-            if RECIPES[name].kept:
-                keep(log, recipe, found)
+            keep(log, recipe, found)
         yield rows, found, f"{done} of {recipe.epochs} epochs" if done else "not run"
 
 

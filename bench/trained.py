@@ -1,9 +1,9 @@
 """What ``binohm train`` has trained to the end: a network, its learning curve, where it comes from.
 
-Trainings lie in the user's cache. One that takes hours is kept as well, in three files beside the
-results: ``NAME.csv`` (loss and accuracies of every epoch), ``NAME.npz`` (the network, for every
-``binohm`` command) and ``NAME.json`` (its recipe, commit and processor). What is kept stands for
-the training wherever the recipe is the same.
+Trainings lie in the user's cache. Since they take hours they are kept as well, in three files
+beside the results: ``NAME.csv`` (loss and accuracies of every epoch), ``NAME.npz`` (the network,
+for every ``binohm`` command) and ``NAME.json`` (its recipe, commit and processor). What is kept
+stands for the training wherever the recipe is the same.
 """
 
 import csv
@@ -15,7 +15,7 @@ from typing import Any
 from binohm.gen.network import Network
 from binohm.gen.training.recipe import Recipe
 
-__all__ = ["Finished", "keep", "kept", "write_log"]
+__all__ = ["Finished", "keep", "kept"]
 
 HEADS = ["epoch", "loss", "train_accuracy", "validation_accuracy"]
 
@@ -48,18 +48,14 @@ class Finished:
         return [accuracy for *_, accuracy in self.history].index(self.validation) + 1
 
 
-def write_log(path: Path, finished: Finished) -> None:
-    """The learning curve."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
+def keep(log: Path, recipe: Recipe, finished: Finished) -> None:
+    """Write the files of a training; ``log`` is the learning curve's."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEADS)
         for epoch, values in enumerate(finished.history, 1):
             table.writerow([epoch, *(f"{value:.6f}" for value in values)])
-
-
-def keep(log: Path, recipe: Recipe, finished: Finished) -> None:
-    """Write the other two files."""
     finished.network.save(log.with_suffix(".npz"))
     facts = {"recipe": asdict(recipe), **finished.origin}
     log.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -23,7 +23,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.syspath_prepend(BENCH)
     import splitting
 
-    setup = splitting.Setup(0.15, {"epochs": EPOCHS}, kept=True)
+    setup = splitting.Setup(0.15, {"epochs": EPOCHS})
     monkeypatch.setattr(splitting, "RECIPES", {"mnist-mlp": setup})
     monkeypatch.setattr(splitting, "RESULTS", tmp_path)
     monkeypatch.setattr(splitting, "load_data", lambda _: labelled())
