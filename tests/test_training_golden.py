@@ -20,7 +20,7 @@ RULES = {
     "one layer": Rule((4, 3), (LayerRule(1),), pixel_bits=1, batch_bits=1, pulses=4, start_bits=2,
                       most=1, margin=5, full=3, gain=1, refresh_bits=2),
     "one image": Rule((6, 4, 3), (LayerRule(1, 2, 0), LayerRule(1)), batch_bits=0, pulses=6,
-                      start_bits=2, most=2, margin=9, mean_shift=11, full=4, gain=2,
+                      start_bits=2, most=2, margin=9, mean_shift=11, full=2, gain=4,
                       refresh_bits=3),
     "no refresh": Rule((6, 4, 3), (LayerRule(0, 2, 0), LayerRule(1)), batch_bits=2, pulses=6,
                        start_bits=1, most=4, margin=9, refresh_bits=-1, full=4, gain=2),
@@ -154,7 +154,7 @@ class Plain:
         rule, c, found, largest = self.rule, self.c, False, 0
         for pair in row:
             c.saturations += sum(n == rule.pulses for n in pair)
-            if max(pair) >= rule.full and min(pair) >= rule.gain:
+            if any(pair[k] >= rule.full and pair[1 - k] >= rule.gain for k in (0, 1)):
                 found, difference = True, pair[0] - pair[1]
                 pair[:] = [0, 0]
                 pair[difference < 0] = abs(difference)
@@ -196,7 +196,7 @@ def test_every_integer_is_that_of_the_page(name: str) -> None:
         golden.step(levels, labels, slower)
         for k, layer in enumerate(golden.layers):
             assert isinstance(layer.pairs, IdealPairs)
-            pairs = np.stack(layer.pairs.levels(), axis=-1)
+            pairs = layer.pairs.levels().reshape(*layer.signs.shape, 2)
             assert pairs.tolist() == plain.n[k], f"step {step}, layer {k + 1}"
             assert layer.signs.tolist() == plain.w[k]
             assert layer.mean.tolist() == plain.mean[k]

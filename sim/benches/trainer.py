@@ -79,9 +79,10 @@ class Compare:
             if isinstance(layer.pairs, DevicePairs):
                 self._devices(step, name, self._array(self.dut.pairs, number), layer.pairs)
             else:
-                n1, n2 = layer.pairs.levels()
-                self._compare(step, f"{name}, branch 1", self._pairs(number, 0), n1)
-                self._compare(step, f"{name}, branch 2", self._pairs(number, 1), n2)
+                levels = layer.pairs.levels().reshape(*layer.signs.shape, 2)
+                for k in (0, 1):
+                    what = f"{name}, branch {k + 1}"
+                    self._compare(step, what, self._pairs(number, k), levels[..., k])
             if not self.by_row:
                 self._compare(step, f"layer {number + 1}, sign", self._signs(number), layer.signs)
         mean = [layer.mean for layer in self.golden.layers[:-1]]

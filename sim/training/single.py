@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.sim.device.pair import PairDevice
-from binohm.sim.training.pairs import ALL, Bits, Counts16
+from binohm.sim.training.pairs import ALL, Bits, Cells, Counts16
 
 __all__ = ["SingleDevices"]
+
+NOTHING_TO_REFRESH = "one device has no pair to refresh: refresh_bits must be -1"
 
 
 class SingleDevices:
@@ -51,8 +53,11 @@ class SingleDevices:
     def positive(self, rows: slice = ALL) -> Bits:
         return np.asarray(self.g[rows] >= 0.5)
 
-    def levels(self) -> tuple[Counts16, Counts16]:
-        raise NotImplementedError("one device has no pair to refresh: refresh_bits must be -1")
+    def levels(self, cell: Cells | slice = ALL) -> Counts16:
+        raise NotImplementedError(NOTHING_TO_REFRESH)
+
+    def reach(self, level: int) -> tuple[Bits, Bits]:
+        raise NotImplementedError(NOTHING_TO_REFRESH)
 
     def reset(self, where: Bits) -> None:
         self.g[where] = 0.5
