@@ -7,6 +7,7 @@ others; all runs continue from checkpoints in the user's cache, and what is name
 
 import tempfile
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ from binohm.sim.device.pair import PairDevice, draw_pairs
 from binohm.sim.fetch import places
 from binohm.sim.training.beside import Batches, compare
 from binohm.sim.training.pairs import DevicePairs
-from binohm.sim.training.recipe import DIGITS, MNIST, Recipe, rule_for, table
+from binohm.sim.training.recipe import DIGITS, EXCHANGE_BITS, MNIST, Recipe, rule_for, table
 from binohm.sim.training.rule import Counts, LayerRule, Rule
 from binohm.sim.training.session import Learned, learn
 from binohm.sim.training.trainer import Training
 
-EPOCHS, DROP = 30, 6
+EPOCHS, DROP = 15, 3
 SEEDS = (1, 2, 3)
 DEVICE = PairDevice()
 """Strongly nonlinear, with mismatch and noise from cycle to cycle."""
@@ -35,7 +36,24 @@ DEVICE = PairDevice()
 NONLINEARITIES = (0.01, 1.0, 2.0, 4.0, 6.0, 8.0)
 DIGITS_EPOCHS, DIGITS_DROP = 40, 8
 
+BARE = replace(MNIST, refresh_bits=-1)
+EXCHANGING = replace(MNIST, exchange_bits=EXCHANGE_BITS)
+
+RECIPES: dict[str, Recipe] = {
+    name: Recipe("mnist", epochs=EPOCHS, drop=DROP, **{"rule": MNIST, **choices})
+    for name, choices in {
+        "pairs": {"rule": EXCHANGING, "device": DEVICE},
+        "no_exchange": {"device": DEVICE},
+        **{f"ideal_{seed}": {"seed": seed} for seed in SEEDS},
+        "no_refresh": {"rule": BARE, "device": DEVICE},
+        "software": {"method": "software"},
+        "single_device": {"rule": BARE, "method": "single", "device": DEVICE},
+    }.items()
+}
+"""Trainings on MNIST, of the same network, on the same images, over as many epochs."""
+
 TOPOLOGIES: dict[str, tuple[int, ...]] = {
+    "784-1024-512-256-10": MNIST.sizes,
     "784-512-256-128-10": (784, 512, 256, 128, 10),
     "400-128-64-10": (400, 128, 64, 10),
 }
@@ -50,9 +68,9 @@ def run(recipe: Recipe) -> tuple[Learned, float]:
     return learned, 100 * measured(learned.network, recipe.data)
 
 
-def mnist(name: str, **choices: Any) -> Part:
+def mnist(name: str) -> Part:
     """A part: one training on MNIST."""
-    recipe = Recipe("mnist", **{"rule": MNIST, "epochs": EPOCHS, "drop": DROP, **choices})
+    recipe = RECIPES[name]
 
     def measure(_: object) -> Figures:
         learned, accuracy = run(recipe)
@@ -67,8 +85,8 @@ def mnist(name: str, **choices: Any) -> Part:
             "refreshes_per_cell": counts.refreshes / cells,
             "counts": asdict(counts),
         }
-        key = "mnist_test_accuracy" + (f"_{name}" if name else "")
-        return {key: (accuracy, "%"), f"mnist_run_{name or 'pairs'}": (facts, "by name")}
+        key = "mnist_test_accuracy" + ("" if name == "pairs" else f"_{name}")
+        return {key: (accuracy, "%"), f"mnist_run_{name}": (facts, "by name")}
 
     return measure
 
@@ -168,6 +186,7 @@ def operations(rule: Rule, counts: Counts) -> float:
     return by_row / (images * (2 * layers - 1) + 3 * counts.rows)
 
 
+@cache
 def counted(rule: Rule) -> Counts:
     """Counters of the first batches."""
     training = Training(rule, 1)
@@ -220,7 +239,7 @@ def batch_cycles(rule: Rule, counts: Counts, *, by_row: bool) -> int:
 
 BESIDE = Rule(
     (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=32, start_bits=3,
-    full=24, gain=4, refresh_bits=2, mean_shift=8,
+    margin=64, full=24, gain=4, refresh_bits=2, exchange_bits=4, mean_shift=8,
 )  # fmt: skip
 """Full early, so that everything that can happen to a pair does in a few batches."""
 
@@ -305,8 +324,6 @@ def signs(_: object) -> Figures:
     }
 
 
-BARE = replace(MNIST, refresh_bits=-1)
-
 PARTS: dict[str, Part] = {
     "signs": signs,
     "rtl": rtl,
@@ -316,11 +333,7 @@ PARTS: dict[str, Part] = {
     "nonlinearity": nonlinearity,
     "refresh_levels": refresh_levels,
     "error_bits": error_bits,
-    "mnist_pairs": mnist("", device=DEVICE),
-    **{f"mnist_ideal_{seed}": mnist(f"ideal_{seed}", seed=seed) for seed in SEEDS},
-    "mnist_no_refresh": mnist("no_refresh", rule=BARE, device=DEVICE),
-    "mnist_software": mnist("software", method="software"),
-    "mnist_single": mnist("single_device", rule=BARE, method="single", device=DEVICE),
+    **{f"mnist_{name}": mnist(name) for name in RECIPES},
 }
 
 if __name__ == "__main__":

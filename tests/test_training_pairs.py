@@ -69,10 +69,12 @@ def test_matched_pairs_are_ideal_pairs() -> None:
     for _ in range(60):
         rows = slice(2, 5) if rng.random() < 0.5 else slice(0, 6)
         given = rng.integers(-9, 10, (rows.stop - rows.start, 5)).astype(np.int16)
-        where = rng.random((6, 5)) < 0.05
+        where, turn = rng.random((6, 5)) < 0.05, rng.random() < 0.2
         for array in (ideal, pairs):
             array.pulse(given, rows.start)
             array.reset(where)
+            if turn:
+                array.exchange()
         np.testing.assert_array_equal(pairs.levels(), ideal.levels())
         np.testing.assert_array_equal(pairs.levels(some := np.array([7, 3])), ideal.levels(some))
         np.testing.assert_array_equal(pairs.reach(5), ideal.reach(5))

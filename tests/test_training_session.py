@@ -19,9 +19,11 @@ from binohm.sim.training.session import Session, learn
 from binohm.sim.training.trainer import Training
 
 SMALL = rule_for("digits", (12,), batch_bits=4)
+EXCHANGES = "an exchange is a refresh too"
 METHODS = {
     "ideal": Recipe("digits", SMALL, epochs=3, drop=1, moves="half"),
-    "devices": Recipe("digits", SMALL, epochs=3, drop=1, moves="whole", device=PairDevice()),
+    "devices": Recipe("digits", replace(SMALL, exchange_bits=3), epochs=3, drop=1, moves="whole",
+                      device=PairDevice()),
     "single": Recipe("digits", replace(SMALL, refresh_bits=-1), "single", epochs=3, moves="",
                      device=PairDevice()),
     "software": Recipe("digits", SMALL, "software", epochs=3),
@@ -161,6 +163,10 @@ def test_batches_are_checked(
         ({"batch_bits": 9}, "batch_bits = 9: must be 0 to 8"),
         ({"pulses": 15}, "full = 16: must be at most pulses = 15"),
         ({"pulses": 16, "start_bits": 5}, "2^start_bits = 32: must be at most pulses = 16"),
+        (
+            {"refresh_bits": 3, "exchange_bits": 2},
+            f"exchange_bits = 2: {EXCHANGES}, so refresh_bits must be 0 to 2, not 3",
+        ),
     ],
 )
 def test_rules_are_checked(values: dict, message: str) -> None:
@@ -182,12 +188,12 @@ def test_rates_have_a_limit() -> None:
 
 def test_the_rule_of_mnist_is_the_one_that_was_measured() -> None:
     assert MNIST.layers == (
-        LayerRule(6, 5, 3),
-        LayerRule(7, 5, 3),
-        LayerRule(7, 4, 1),
-        LayerRule(8),
+        LayerRule(7, 5, 4),
+        LayerRule(8, 5, 3),
+        LayerRule(8, 5, 1),
+        LayerRule(9),
     )
-    assert MNIST.cells == 566528
+    assert (MNIST.cells, MNIST.batch, MNIST.margin) == (1_460_736, 256, 128)
 
 
 def test_images_must_fit(digits: Labelled, tmp_path: Path) -> None:

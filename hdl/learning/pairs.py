@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,6 +57,8 @@ class PairArrays(wiring.Component):
     Members
     -------
     i : In(stream.Signature(pair_request(shapes)))
+    exchanged : In(1)
+        The second device of a pair is branch 1; constant from a command to its response.
     q : Out(ArrayLayout(level_bits, shapes.lanes))
         The response, while ``i`` is taken; zeros beyond the columns of the layer.
     accepted : Out(1)
@@ -76,6 +78,7 @@ class PairArrays(wiring.Component):
         self.shapes, self.modules, self.level_bits = shapes, list(modules), level_bits
         super().__init__({
             "i": In(stream.Signature(pair_request(shapes))),
+            "exchanged": In(1),
             "q": Out(data.ArrayLayout(level_bits, shapes.lanes)),
             "accepted": Out(1),
         })
@@ -84,6 +87,8 @@ class PairArrays(wiring.Component):
         m = Module()
         i = self.i.payload
         sent = Signal()
+        branch = Signal.like(i.branch)
+        m.d.comb += branch.eq(i.branch ^ self.exchanged.replicate(self.shapes.lanes))
         ready, valid = Signal(len(self.modules)), Signal(len(self.modules))
         for n, (rows, columns) in enumerate(self.shapes.shapes):
             pins = MacroPins(rows, 0, columns, columns * self.level_bits)
@@ -91,15 +96,17 @@ class PairArrays(wiring.Component):
             m.submodules[f"array_{n}"] = macro(
                 self.modules[n], pins, init="", map=self.maps[n], id=n,
                 cmd=i.cmd, row=i.row[: pins.row_bits],
-                col_x=i.branch[:columns], col_en=i.enabled[:columns],
+                col_x=branch[:columns], col_en=i.enabled[:columns],
                 req_valid=self.i.valid & ~sent & (i.layer == n), req_ready=ready[n],
                 q=q, q_valid=valid[n], q_ready=1,
             )  # fmt: skip
+            signs = sum(1 << k * self.level_bits for k in range(columns))
+            opposite = Mux(self.exchanged & (i.cmd == PairCommand.SIGN), signs, 0)
             with m.If(i.layer == n):
                 m.d.comb += [
                     self.accepted.eq(self.i.valid & ~sent & ready[n]),
                     self.i.ready.eq(sent & valid[n]),
-                    self.q.as_value().eq(q),
+                    self.q.as_value().eq(q ^ opposite),
                 ]
         with m.If(self.accepted):
             m.d.sync += sent.eq(1)

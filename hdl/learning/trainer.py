@@ -1,6 +1,6 @@
 """A fully connected network that learns on its arrays."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from binohm.hdl.learning.trainer_parts import EVENTS, FRACTION
@@ -159,12 +159,11 @@ class Trainer(TrainerPasses):
             ]
             with self._lanes(m, columns):
                 m.next = "ROW"
-        every = (1 << max(0, rates.refresh_bits)) - 1
-        due = (self.events.batches & every) == every if rates.refresh_bits >= 0 else Const(0)
         with m.State("ROW"):
             m.d.comb += [
                 self.phase.eq(self.rows.phase), self.busy.eq(1), self.rows.i.valid.eq(1),
-                self.rows.i.p.scan.eq(due),
+                self.rows.i.p.scan.eq(self._due(rates.refresh_bits)),
+                self.rows.i.p.exchange.eq(self._due(rates.exchange_bits)),
             ]  # fmt: skip
             with m.If(self.rows.i.ready):
                 m.d.comb += self.counted["rows"].eq(self.pulses.as_value().any())
@@ -178,3 +177,8 @@ class Trainer(TrainerPasses):
                         m.d.comb += self.counted["batches"].eq(1)
                         m.d.sync += self.calibrated.eq(0)
                     self._next_layer(m, "LOAD")
+
+    def _due(self, bits: int) -> Value:
+        """Whether what is done every ``2^bits`` batches, or never, is done in this one."""
+        every = (1 << max(0, bits)) - 1
+        return (self.events.batches & every) == every if bits >= 0 else Const(0)

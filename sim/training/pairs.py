@@ -42,6 +42,9 @@ class Pairs(Protocol):
     def reset(self, where: Bits) -> None:
         """Reset both branches."""
 
+    def exchange(self) -> None:
+        """From now on branch 1 is the one that was branch 2, in all pairs."""
+
     def state(self) -> dict[str, NDArray[Any]]:
         """All that changes, to be saved; the arrays may be views."""
 
@@ -55,38 +58,51 @@ class IdealPairs:
     Attributes
     ----------
     n1, n2 : int16 array, shape (rows, columns)
+        Of the first and of the second device, which are branches 1 and 2 if not exchanged.
+    exchanged : bool
     """
 
     def __init__(self, rows: int, columns: int, most: int) -> None:
         self.most = np.int16(most)
         self.n1 = np.zeros((rows, columns), np.int16)
         self.n2 = np.zeros((rows, columns), np.int16)
+        self.exchanged = False
+
+    @property
+    def branches(self) -> tuple[Counts16, Counts16]:
+        """Pulses of branch 1 and of branch 2."""
+        return (self.n2, self.n1) if self.exchanged else (self.n1, self.n2)
 
     def pulse(self, pulses: Counts16, first: int = 0) -> None:
         rows = slice(first, first + len(pulses))
         up = np.maximum(pulses, 0)
-        for n, given in ((self.n1[rows], up), (self.n2[rows], up - pulses)):
-            given += n
-            np.minimum(given, self.most, out=n)
+        for n, given in zip(self.branches, (up, up - pulses), strict=True):
+            given += n[rows]
+            np.minimum(given, self.most, out=n[rows])
 
     def positive(self, rows: slice = ALL) -> Bits:
-        return self.n1[rows] >= self.n2[rows]
+        return np.asarray((self.n1[rows] >= self.n2[rows]) != self.exchanged)
 
     def levels(self, cell: Cells | slice = ALL) -> Counts16:
-        return np.stack([n.reshape(-1)[cell] for n in (self.n1, self.n2)], axis=-1)
+        return np.stack([n.reshape(-1)[cell] for n in self.branches], axis=-1)
 
     def reach(self, level: int) -> tuple[Bits, Bits]:
-        return self.n1 >= level, self.n2 >= level
+        n1, n2 = self.branches
+        return n1 >= level, n2 >= level
 
     def reset(self, where: Bits) -> None:
         self.n1[where] = 0
         self.n2[where] = 0
 
+    def exchange(self) -> None:
+        self.exchanged = not self.exchanged
+
     def state(self) -> dict[str, NDArray[Any]]:
-        return {"n1": self.n1, "n2": self.n2}
+        return {"n1": self.n1, "n2": self.n2, "exchanged": np.array(self.exchanged)}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.n1[:], self.n2[:] = state["n1"], state["n2"]
+        self.exchanged = bool(state["exchanged"])
 
 
 class DevicePairs:
@@ -106,11 +122,14 @@ class DevicePairs:
         pA, which pulses from cycle to cycle add up to; wide enough for any that the map allows.
     wear : uint32 array, same shape
         Pulses and resets of a life.
+    exchanged : bool
+        Whether the first device of a pair is its branch 2.
     """
 
     def __init__(self, map: PairMap, number: int) -> None:
         self.map = map
         self.most = len(map.response) - 1
+        self.exchanged = False
         count = map.rows * map.columns * 2
         index = np.arange(count)
         whole = _wide_enough(map)
@@ -137,7 +156,7 @@ class DevicePairs:
         size = np.abs(given)
         cell += first * self.map.columns
         device = cell * 2
-        device += given < 0
+        device += (given < 0) != self.exchanged
         n, deviation = self.n[device], self.deviation[device]
         wear = self.wear[device]
         if self._noisy:
@@ -184,15 +203,17 @@ class DevicePairs:
         return self._currents.reshape(self.map.rows, self.map.columns, 2)
 
     def positive(self, rows: slice = ALL) -> Bits:
-        return self._positive.reshape(self.map.rows, self.map.columns)[rows]
+        positive = self._positive.reshape(self.map.rows, self.map.columns)[rows]
+        return np.asarray(positive != self.exchanged)
 
     def levels(self, cell: Cells | slice = ALL) -> Counts16:
         currents = self._currents.reshape(-1, 2)[cell]
-        return np.searchsorted(self.map.ladder, currents, side="right").astype(np.int16)
+        found = np.searchsorted(self.map.ladder, currents, side="right").astype(np.int16)
+        return found[:, ::-1] if self.exchanged else found
 
     def reach(self, level: int) -> tuple[Bits, Bits]:
         reached = self.currents >= int(self.map.ladder[level - 1])
-        return reached[..., 0], reached[..., 1]
+        return reached[..., int(self.exchanged)], reached[..., int(not self.exchanged)]
 
     def reset(self, where: Bits) -> None:
         cell = where.reshape(-1).nonzero()[0]
@@ -206,13 +227,22 @@ class DevicePairs:
         self._read(device, np.zeros(len(device), np.int16), deviation)
         self._compare(cell)
 
+    def exchange(self) -> None:
+        self.exchanged = not self.exchanged
+
     def state(self) -> dict[str, NDArray[Any]]:
-        return {"n": self.n, "deviation": self.deviation, "wear": self.wear}
+        return {
+            "n": self.n,
+            "deviation": self.deviation,
+            "wear": self.wear,
+            "exchanged": np.array(self.exchanged),
+        }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         self.n[:] = state["n"]
         self.deviation[:] = state["deviation"]
         self.wear[:] = state["wear"]
+        self.exchanged = bool(state["exchanged"])
         self._read_all()
 
 

@@ -41,14 +41,15 @@ class SingleDevices:
 
     def pulse(self, pulses: Counts16, first: int = 0) -> None:
         rows = slice(first, first + len(pulses))
-        g, gain = self.g[rows], self._gain[rows]
+        cell = (pulses != 0).nonzero()
+        given, g = pulses[cell], self.g[rows][cell]
         # Along its curve a device is x pulses from its start: g top = 1 - exp(-rate x).
-        moved = np.abs(pulses) * gain
-        noise = self._rng.standard_normal(pulses.shape) * np.sqrt(moved)
+        moved = np.abs(given) * self._gain[rows][cell]
+        noise = self._rng.standard_normal(len(given)) * np.sqrt(moved)
         decay = np.exp(-self._rate * np.maximum(moved + self._cycle * noise, 0))
-        up = (1 - (1 - g * self._top) * decay) / self._top
-        down = 1 - (1 - (1 - (1 - g) * self._top) * decay) / self._top
-        self.g[rows] = np.clip(np.where(pulses > 0, up, np.where(pulses < 0, down, g)), 0, 1)
+        way = np.where(given > 0, g, 1 - g)  # a reset pulse is a set pulse in the mirror
+        way = np.clip((1 - (1 - way * self._top) * decay) / self._top, 0, 1)
+        self.g[rows][cell] = np.where(given > 0, way, 1 - way)
 
     def positive(self, rows: slice = ALL) -> Bits:
         return np.asarray(self.g[rows] >= 0.5)
@@ -61,6 +62,9 @@ class SingleDevices:
 
     def reset(self, where: Bits) -> None:
         self.g[where] = 0.5
+
+    def exchange(self) -> None:
+        raise NotImplementedError(NOTHING_TO_REFRESH)
 
     def state(self) -> dict[str, NDArray[Any]]:
         words = self._rng.bit_generator.state["state"]

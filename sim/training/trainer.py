@@ -136,13 +136,14 @@ class Training:
         errors = self._backward(passes, labels)
         self._count_reads()
         counts.batches += 1
-        refresh = rule.refresh_bits >= 0 and counts.batches % (1 << rule.refresh_bits) == 0
+        refresh, exchange = self._due(rule.refresh_bits), self._due(rule.exchange_bits)
         for number, (layer, done, d) in enumerate(zip(self.layers, passes, errors, strict=True)):
             if number < len(self.layers) - 1:
                 d = self._follow(number, layer, done, d, slower)
             touched = self._update(layer, done.a, d, shifts[number])
             if refresh:
-                np.logical_or(touched, self._refresh(layer.pairs), out=touched)
+                again = self._refresh(layer.pairs, exchange=exchange)
+                np.logical_or(touched, again, out=touched)
             self._copy(layer, touched)
 
     def network(self, name: str, input: Input) -> Network:
@@ -263,17 +264,26 @@ class Training:
         most: Ints = size.max(axis=1).astype(np.int64)
         return most
 
-    def _refresh(self, pairs: Pairs) -> NDArray[np.bool_]:
-        """Reset full pairs and give them their difference again; returns the rows of such."""
+    def _due(self, bits: int) -> bool:
+        """Whether what is done every ``2^bits`` batches is done in this one."""
+        return bits >= 0 and self.counts.batches % (1 << bits) == 0
+
+    def _refresh(self, pairs: Pairs, *, exchange: bool) -> NDArray[np.bool_]:
+        """Reset full pairs, or all, and give them their difference again; returns their rows.
+
+        With ``exchange`` the branches exchange their roles in between.
+        """
         rule, counts = self.rule, self.counts
         counts.saturations += sum(int(part.sum()) for part in pairs.reach(rule.pulses))
         (full_1, full_2), (gain_1, gain_2) = pairs.reach(rule.full), pairs.reach(rule.gain)
-        full = (full_1 & gain_2) | (full_2 & gain_1)
+        full = (full_1 & gain_2) | (full_2 & gain_1) | exchange
         cell = full.reshape(-1).nonzero()[0]
         levels = pairs.levels(cell)
         again = np.zeros(full.shape, np.int16)
         again.reshape(-1)[cell] = levels[:, 0] - levels[:, 1]
         pairs.reset(full)
+        if exchange:
+            pairs.exchange()
         pairs.pulse(again)
         rows = np.asarray(full.any(axis=1))
         activations = int(
