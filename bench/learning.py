@@ -35,6 +35,13 @@ DEVICE = PairDevice()
 
 NONLINEARITIES = (0.01, 1.0, 2.0, 4.0, 6.0, 8.0)
 DIGITS_EPOCHS, DIGITS_DROP = 40, 8
+DIGITS_PAIRS = replace(DIGITS, exchange_bits=EXCHANGE_BITS)
+DIGITS_BARE = replace(DIGITS, refresh_bits=-1)
+REFRESHES = (
+    (16, 8, 2, -1), (32, 8, 2, -1), (48, 16, 4, -1),
+    (16, 8, 2, 3), (16, 8, 2, 5), (16, 8, 2, 7), (48, 16, 4, 5),
+)  # fmt: skip
+"""``full``, ``gain``, ``refresh_bits``, ``exchange_bits``."""
 
 BARE = replace(MNIST, refresh_bits=-1)
 EXCHANGING = replace(MNIST, exchange_bits=EXCHANGE_BITS)
@@ -100,7 +107,7 @@ def digits(rule: Rule = DIGITS, **choices: Any) -> list[float]:
 def nonlinearity(_: object) -> Figures:
     """Digits against the nonlinearity of the devices, with and without refresh."""
     found: dict[str, dict[str, float]] = {"refresh": {}, "no_refresh": {}}
-    for key, rule in (("refresh", DIGITS), ("no_refresh", replace(DIGITS, refresh_bits=-1))):
+    for key, rule in (("refresh", DIGITS_PAIRS), ("no_refresh", DIGITS_BARE)):
         for a in NONLINEARITIES:
             accuracies = digits(rule, device=replace(DEVICE, nonlinearity=a))
             found[key][f"{a:g}"] = float(np.mean(accuracies))
@@ -109,26 +116,26 @@ def nonlinearity(_: object) -> Figures:
 
 def methods(_: object) -> Figures:
     """Digits: the pairs and the baselines, with the same epochs."""
-    bare = replace(DIGITS, refresh_bits=-1)
     ways: dict[str, list[float]] = {
         "ideal": digits(),
-        "pairs": digits(device=DEVICE),
-        "no_refresh": digits(bare, device=DEVICE),
+        "pairs": digits(DIGITS_PAIRS, device=DEVICE),
+        "no_exchange": digits(device=DEVICE),
+        "no_refresh": digits(DIGITS_BARE, device=DEVICE),
         "software": digits(method="software"),
-        "single_device": digits(bare, method="single", device=DEVICE),
+        "single_device": digits(DIGITS_BARE, method="single", device=DEVICE),
     }
     means = {key: float(np.mean(values)) for key, values in ways.items()}
     return {"digits_test_accuracy": (means, "%")}
 
 
 def refresh_levels(_: object) -> Figures:
-    """Digits by the pulses at which a pair is refreshed, and how often pairs are looked at."""
-    found = {
-        f"{full} and {gain}, every {1 << bits} batches": float(
-            np.mean(digits(replace(DIGITS, full=full, gain=gain, refresh_bits=bits), device=DEVICE))
-        )
-        for full, gain, bits in ((16, 8, 2), (32, 8, 2), (48, 16, 4))
-    }
+    """Digits by the pulses at which a pair is refreshed, how often, and by exchanges."""
+    found = {}
+    for full, gain, bits, exchange in REFRESHES:
+        rule = replace(DIGITS, full=full, gain=gain, refresh_bits=bits, exchange_bits=exchange)
+        text = f"every {1 << exchange} batches" if exchange >= 0 else "never"
+        name = f"{full} and {gain}, every {1 << bits} batches; exchange {text}"
+        found[name] = float(np.mean(digits(rule, device=DEVICE)))
     return {"accuracy_vs_refresh": (found, "%")}
 
 

@@ -10,10 +10,11 @@ __all__ += ["speed_ups"]
 NOT_RUN = "not run"
 
 RUNS = {
-    "": ("2T2R pairs with refresh (published: 97.4)", "pairs"),
+    "": ("2T2R pairs with refresh and exchange (published: 97.4)", "pairs"),
     "_ideal_1": ("ideal pairs, seed 1", "ideal_1"),
     "_ideal_2": ("ideal pairs, seed 2", "ideal_2"),
     "_ideal_3": ("ideal pairs, seed 3", "ideal_3"),
+    "_no_exchange": ("2T2R pairs with refresh, not exchanged", "no_exchange"),
     "_no_refresh": ("2T2R pairs without refresh", "no_refresh"),
     "_software": ("software, latent weights", "software"),
     "_single_device": ("one device a weight", "single_device"),
@@ -22,7 +23,8 @@ RUNS = {
 
 WAYS = {
     "ideal": "ideal pairs",
-    "pairs": "2T2R pairs with refresh",
+    "pairs": "2T2R pairs with refresh and exchange",
+    "no_exchange": "2T2R pairs with refresh, not exchanged",
     "no_refresh": "2T2R pairs without refresh",
     "software": "software, latent weights",
     "single_device": "one device a weight",
