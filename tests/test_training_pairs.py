@@ -128,6 +128,25 @@ def test_a_device_is_what_the_page_says(device: PairDevice) -> None:
             np.testing.assert_array_equal(reached, np.array(levels) >= level)
 
 
+def test_exchange_cancels_mismatch() -> None:
+    """As many pulses on both branches leave a weight of unlike devices where it was."""
+    device = dataclasses.replace(PairDevice.matched(), gain_sigma=0.2)
+    moved = {}
+    for exchange in (False, True):
+        pairs = DevicePairs(draw_pairs(device, 30, 30, PULSES, seed=1, number=0), 0)
+        eight = np.full((30, 30), 8, np.int16)
+        for _ in range(8):
+            filled(pairs, eight, eight)
+            n1, n2 = pairs.levels().T
+            pairs.reset(np.ones((30, 30), np.bool_))
+            if exchange:
+                pairs.exchange()
+            pairs.pulse((n1 - n2).reshape(30, 30))
+        n1, n2 = pairs.levels().T
+        moved[exchange] = float(np.abs(n1 - n2).mean())
+    assert moved[True] < moved[False] / 4
+
+
 def test_rows_may_come_in_any_order() -> None:
     rng = np.random.default_rng(8)
     given = rng.integers(-5, 6, (7, 3)).astype(np.int16)

@@ -245,6 +245,17 @@ def test_choices_reach_the_recipe() -> None:
     assert (recipe.epochs, recipe.drop, recipe.moves, recipe.chip) == (7, 1, "whole", 5)
 
 
+@pytest.mark.parametrize(
+    ("choices", "bits"),
+    [({}, -1), ({"nonlinearity": 4.0}, 5), ({"nonlinearity": 4.0, "refresh": False}, -1)],
+)
+def test_devices_are_exchanged(choices: dict, bits: int) -> None:
+    """What is measured is what the command trains, unless it is told otherwise."""
+    rule = recipe_of("mnist", Choices(**choices)).rule
+    assert rule == replace(MNIST, exchange_bits=bits, refresh_bits=rule.refresh_bits)
+    assert (rule.refresh_bits < 0) == ("refresh" in choices)
+
+
 def test_the_command_trains_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

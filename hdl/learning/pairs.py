@@ -16,9 +16,9 @@ __all__ = ["PairArrays", "PairCommand", "pair_request"]
 class PairCommand(enum.Enum, shape=3):
     """What a request asks of a row of 2T2R pairs; pin ``cmd``.
 
-    ``SIGN`` compares the branches: 1 in the lowest bit of a column where branch 1 has at least as
-    much as branch 2. ``LEVEL`` converts one branch. ``PULSE`` gives one potentiation pulse to a
-    branch, ``RESET`` empties it, in the enabled columns; the response is zeros. The branch is the
+    ``SIGN`` compares the devices: 1 in the lowest bit of a column where the first has at least as
+    much as the second. ``LEVEL`` converts one device. ``PULSE`` gives one potentiation pulse to a
+    device, ``RESET`` empties it, in the enabled columns; the response is zeros. The device is the
     first where ``col_x`` is 1, the second where it is 0.
     """
 
@@ -29,7 +29,10 @@ class PairCommand(enum.Enum, shape=3):
 
 
 def pair_request(shapes: Shapes) -> data.StructLayout:
-    """A command to one row of the array of a layer, which counts from 0."""
+    """A command to one row of the array of a layer, which counts from 0.
+
+    Branch 1 is the first device of a pair, or, if exchanged, the second.
+    """
     return data.StructLayout({
         "layer": range(max(2, len(shapes.shapes))),
         "row": range(max(2, shapes.rows)),
