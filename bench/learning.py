@@ -166,7 +166,7 @@ def steps(_: object) -> Figures:
         found[names[1]][name] = rows / layers
         found[names[2]][name], found[names[3]][name], activations[name] = {}, {}, {}
         for bits in range(9):
-            rule = replace(rule_for("mnist", sizes[1:-1], batch_bits=bits), sizes=sizes)
+            rule = rule_of(sizes, bits)
             counts = counted(rule)
             size = str(rule.batch)
             found[names[2]][name][size] = counts.by_row.total / counts.parallel.total
@@ -183,6 +183,12 @@ def steps(_: object) -> Figures:
     figures["training_batch_for_50_operations"] = (reached, "images, a power of two")
     figures["activations_per_batch"] = (activations, "activations")
     return figures
+
+
+def rule_of(sizes: tuple[int, ...], batch_bits: int) -> Rule:
+    """That of MNIST for other sizes; an exchange falls into the batches that are counted."""
+    rule = rule_for("mnist", sizes[1:-1], batch_bits=batch_bits, exchange=True)
+    return replace(rule, sizes=sizes)
 
 
 def operations(rule: Rule, counts: Counts) -> float:
@@ -218,7 +224,7 @@ def cycles(_: object) -> Figures:
         found[names[0]][name] = image[0]["forward"] / image[1]["forward"]
         found[names[1]][name] = {}
         for bits in range(9):
-            rule = replace(rule_for("mnist", sizes[1:-1], batch_bits=bits), sizes=sizes)
+            rule = rule_of(sizes, bits)
             counts = counted(rule)
             total = [batch_cycles(rule, counts, by_row=by_row) for by_row in (True, False)]
             found[names[1]][name][str(rule.batch)] = total[0] / total[1]
@@ -246,7 +252,7 @@ def batch_cycles(rule: Rule, counts: Counts, *, by_row: bool) -> int:
 
 BESIDE = Rule(
     (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=32, start_bits=3,
-    margin=64, full=24, gain=4, refresh_bits=2, exchange_bits=4, mean_shift=8,
+    margin=64, full=24, gain=4, refresh_bits=2, exchange_bits=3, mean_shift=8,
 )  # fmt: skip
 """Full early, so that everything that can happen to a pair does in a few batches."""
 

@@ -13,7 +13,7 @@ from binohm.sim.training.trainer import Training
 RULES = {
     "two layers": Rule((5, 4, 3), (LayerRule(2, 2, 1), LayerRule(2)), batch_bits=3, pulses=8,
                        start_bits=2, most=3, margin=10, full=6, gain=2, refresh_bits=1,
-                       exchange_bits=2),
+                       exchange_bits=1),
     "three layers": Rule((6, 5, 4, 2), (LayerRule(1, 3, 0), LayerRule(2, 1, 1), LayerRule(1)),
                          pixel_bits=3, batch_bits=2, pulses=16, start_bits=1, most=2, margin=12,
                          error_bits=3, error_shift=0, full=12, gain=3, refresh_bits=0,
@@ -105,6 +105,7 @@ class Plain:
         self.t += 1
         self.c.parallel.forward += len(self.w) - 1
         self.c.batches += 1
+        exchange = self.due(rule.exchange_bits, slower)
         for k in range(len(self.w)):
             a = [p[k][0] for p in every]
             d = [e[k] for e in errors]
@@ -112,11 +113,11 @@ class Plain:
             if k < len(self.w) - 1:
                 d = self.follow(k, [p[k][1] for p in every], d, slower)
                 shift += 2
-            self.update(k, a, d, shift)
-        self.exchanged ^= self.due(rule.exchange_bits)
+            self.update(k, a, d, shift, exchange=exchange)
+        self.exchanged ^= exchange
 
-    def due(self, bits: int) -> bool:
-        return bits >= 0 and self.t % 2**bits == 0
+    def due(self, bits: int, more: int = 0) -> bool:
+        return bits >= 0 and self.t % 2 ** (bits + more) == 0
 
     def follow(
         self, k: int, s: list[list[int]], d: list[list[int]], slower: int
@@ -133,7 +134,9 @@ class Plain:
         centre = [self.rsh(4 * x, bits) if bits >= 2 else 0 for x in sd]
         return [[4 * row[j] - centre[j] for j in columns] for row in d]
 
-    def update(self, k: int, a: list[list[int]], d: list[list[int]], shift: int) -> None:
+    def update(
+        self, k: int, a: list[list[int]], d: list[list[int]], shift: int, *, exchange: bool
+    ) -> None:
         rule, c, columns = self.rule, self.c, range(len(d[0]))
         rho = [self.draw() for _ in columns]
         for i, row in enumerate(self.n[k]):
@@ -152,7 +155,6 @@ class Plain:
             c.rows += largest > 0
             c.parallel.update += largest
             c.by_row.update += largest
-            exchange = self.due(rule.exchange_bits)
             if self.due(rule.refresh_bits):
                 touched = self.refresh(row, exchange=exchange)
             if largest or touched:

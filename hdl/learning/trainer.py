@@ -159,11 +159,12 @@ class Trainer(TrainerPasses):
             ]
             with self._lanes(m, columns):
                 m.next = "ROW"
+        exchange = self._due(rates.exchange_bits, self.slower)
         with m.State("ROW"):
             m.d.comb += [
                 self.phase.eq(self.rows.phase), self.busy.eq(1), self.rows.i.valid.eq(1),
                 self.rows.i.p.scan.eq(self._due(rates.refresh_bits)),
-                self.rows.i.p.exchange.eq(self._due(rates.exchange_bits)),
+                self.rows.i.p.exchange.eq(exchange),
             ]  # fmt: skip
             with m.If(self.rows.i.ready):
                 m.d.comb += self.counted["rows"].eq(self.pulses.as_value().any())
@@ -175,10 +176,13 @@ class Trainer(TrainerPasses):
                     m.next = "FOLLOW"
                     with m.If(self.layer == len(shapes.shapes) - 1):
                         m.d.comb += self.counted["batches"].eq(1)
+                        m.d.sync += self.exchanged.eq(self.exchanged ^ exchange)
                         m.d.sync += self.calibrated.eq(0)
                     self._next_layer(m, "LOAD")
 
-    def _due(self, bits: int) -> Value:
-        """Whether what is done every ``2^bits`` batches, or never, is done in this one."""
-        every = (1 << max(0, bits)) - 1
-        return (self.events.batches & every) == every if bits >= 0 else Const(0)
+    def _due(self, bits: int, more: Value | int = 0) -> Value:
+        """Whether this batch does what ``2^(bits + more)`` batches do once; never with -1."""
+        if bits < 0:
+            return Const(0)
+        every = (Const(1) << bits << more) - 1
+        return (self.events.batches & every) == every

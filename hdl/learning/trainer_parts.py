@@ -89,6 +89,7 @@ class TrainerParts(wiring.Component):
         self.pulses = Signal(data.ArrayLayout(signed(self.pulse_bits), shapes.lanes))
         self.phase, self.busy = Signal(Phase), Signal()
         self.calibrated = Signal()  # since the signs changed
+        self.exchanged = Signal()  # for the rows that are not ahead of the others
         # The score of the label, and the best of all others, of which the first is kept.
         self.label, self.learning = Signal.like(self.i.p.label), Signal()
         self.own, self.best = (
@@ -112,11 +113,8 @@ class TrainerParts(wiring.Component):
             shapes, level_bits=self.level_bits, pulse_bits=self.pulse_bits, full=rates.full,
             gain=rates.gain, most=rates.pulses, copy_all=rates.copy_all, by_row=self.by_row,
         )  # fmt: skip
-        # As often as batches have ended that exchange: the row at work is ahead of its batch.
-        exchanges = rates.exchange_bits >= 0
-        turned = self.events.batches[rates.exchange_bits] if exchanges else Const(0, 1)
         m.d.comb += [
-            pairs.exchanged.eq(turned ^ rows.turned),
+            pairs.exchanged.eq(self.exchanged ^ rows.turned),
             rows.q.eq(pairs.q),
             rows.i.p.layer.eq(self.layer),
             rows.i.p.row.eq(self.row),

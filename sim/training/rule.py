@@ -101,8 +101,8 @@ class Rule:
     full, gain : int
         A pair is refreshed where one branch has ``full`` pulses and the other ``gain``.
     exchange_bits : int
-        Every ``2^exchange_bits`` batches every pair is refreshed, and its branches exchange their
-        roles; -1: never. Not below ``refresh_bits``.
+        Every ``2^exchange_bits`` batches, or twice as many for each halving of the rate, every pair
+        is refreshed, and its branches exchange their roles; -1: never. Not below ``refresh_bits``.
     copy_all : bool
         Copy all signs of a row that was pulsed, not only those that changed.
 

@@ -136,7 +136,8 @@ class Training:
         errors = self._backward(passes, labels)
         self._count_reads()
         counts.batches += 1
-        refresh, exchange = self._due(rule.refresh_bits), self._due(rule.exchange_bits)
+        refresh = self._due(rule.refresh_bits)
+        exchange = rule.exchange_bits >= 0 and self._due(rule.exchange_bits + slower)
         for number, (layer, done, d) in enumerate(zip(self.layers, passes, errors, strict=True)):
             if number < len(self.layers) - 1:
                 d = self._follow(number, layer, done, d, slower)
