@@ -58,17 +58,18 @@ def accuracies() -> str:
     for suffix, (text, run) in RUNS.items():
         facts = known.get(f"mnist_run_{run}")
         if facts is None:
-            rows.append([text, NOT_RUN, "", "", "", ""])
+            rows.append([text, NOT_RUN, *[""] * 5])
             continue
         cells = [
             f"{known['mnist_test_accuracy' + suffix]:.2f}",
             f"{facts['validation_percent']:.2f}",
         ]
         cells.append(f"{facts['epoch_chosen']} of {facts['epochs']}")
-        pulses = ("pulses_per_cell", "refreshes_per_cell")
+        pulses = ("pulses_per_cell", "refreshes_per_cell", "refresh_pulses_per_cell")
         cells += [f"{facts[key]:.1f}" if facts[key] else "" for key in pulses]
         rows.append([text, *cells])
-    heads = ["MNIST", "test, %", "held out, %", "epoch", "pulses a cell", "refreshes a cell"]
+    heads = ["MNIST", "test, %", "held out, %", "epoch", "pulses a cell", "refreshes a cell",
+             "pulses of refreshes"]  # fmt: skip
     return table(heads, rows)
 
 
