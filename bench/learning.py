@@ -23,7 +23,7 @@ from binohm.sim.device.pair import PairDevice, draw_pairs
 from binohm.sim.fetch import places
 from binohm.sim.training.beside import Batches, compare
 from binohm.sim.training.pairs import DevicePairs
-from binohm.sim.training.recipe import DIGITS, EXCHANGE_BITS, MNIST, Recipe, rule_for, table
+from binohm.sim.training.recipe import DIGITS, MNIST, Recipe, rule_for, table
 from binohm.sim.training.rule import Counts, LayerRule, Rule
 from binohm.sim.training.session import Learned, learn
 from binohm.sim.training.trainer import Training
@@ -35,7 +35,7 @@ DEVICE = PairDevice()
 
 NONLINEARITIES = (0.01, 1.0, 2.0, 4.0, 6.0, 8.0)
 DIGITS_EPOCHS, DIGITS_DROP = 40, 8
-DIGITS_PAIRS = replace(DIGITS, exchange_bits=EXCHANGE_BITS)
+DIGITS_PAIRS = rule_for("digits", DIGITS.sizes[1:-1], devices=True)
 DIGITS_BARE = replace(DIGITS, refresh_bits=-1)
 REFRESHES = (
     (16, 8, 2, -1), (32, 8, 2, -1), (48, 16, 4, -1),
@@ -44,13 +44,12 @@ REFRESHES = (
 """``full``, ``gain``, ``refresh_bits``, ``exchange_bits``."""
 
 BARE = replace(MNIST, refresh_bits=-1)
-EXCHANGING = replace(MNIST, exchange_bits=EXCHANGE_BITS)
+EXCHANGING = rule_for("mnist", MNIST.sizes[1:-1], devices=True)
 
 RECIPES: dict[str, Recipe] = {
     name: Recipe("mnist", epochs=EPOCHS, drop=DROP, **{"rule": MNIST, **choices})
     for name, choices in {
         "pairs": {"rule": EXCHANGING, "device": DEVICE},
-        "no_exchange": {"device": DEVICE},
         **{f"ideal_{seed}": {"seed": seed} for seed in SEEDS},
         "no_refresh": {"rule": BARE, "device": DEVICE},
         "software": {"method": "software"},
@@ -90,6 +89,7 @@ def mnist(name: str) -> Part:
             "pulses_per_cell": (counts.pulses_1 + counts.pulses_2) / cells,
             "refresh_pulses_per_cell": counts.refresh_pulses / cells,
             "refreshes_per_cell": counts.refreshes / cells,
+            "speedup_steps": counts.by_row.total / max(1, counts.parallel.total),
             "counts": asdict(counts),
         }
         key = "mnist_test_accuracy" + ("" if name == "pairs" else f"_{name}")
@@ -186,9 +186,8 @@ def steps(_: object) -> Figures:
 
 
 def rule_of(sizes: tuple[int, ...], batch_bits: int) -> Rule:
-    """That of MNIST for other sizes; an exchange falls into the batches that are counted."""
-    rule = rule_for("mnist", sizes[1:-1], batch_bits=batch_bits, exchange=True)
-    return replace(rule, sizes=sizes)
+    """That of MNIST for other sizes."""
+    return replace(rule_for("mnist", sizes[1:-1], batch_bits=batch_bits), sizes=sizes)
 
 
 def operations(rule: Rule, counts: Counts) -> float:

@@ -14,7 +14,6 @@ RUNS = {
     "_ideal_1": ("ideal pairs, seed 1", "ideal_1"),
     "_ideal_2": ("ideal pairs, seed 2", "ideal_2"),
     "_ideal_3": ("ideal pairs, seed 3", "ideal_3"),
-    "_no_exchange": ("2T2R pairs with refresh, not exchanged", "no_exchange"),
     "_no_refresh": ("2T2R pairs without refresh", "no_refresh"),
     "_software": ("software, latent weights", "software"),
     "_single_device": ("one device a weight", "single_device"),

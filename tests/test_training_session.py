@@ -245,15 +245,19 @@ def test_choices_reach_the_recipe() -> None:
     assert (recipe.epochs, recipe.drop, recipe.moves, recipe.chip) == (7, 1, "whole", 5)
 
 
-@pytest.mark.parametrize(
-    ("choices", "bits"),
-    [({}, -1), ({"nonlinearity": 4.0}, 5), ({"nonlinearity": 4.0, "refresh": False}, -1)],
-)
-def test_devices_are_exchanged(choices: dict, bits: int) -> None:
-    """What is measured is what the command trains, unless it is told otherwise."""
-    rule = recipe_of("mnist", Choices(**choices)).rule
-    assert rule == replace(MNIST, exchange_bits=bits, refresh_bits=rule.refresh_bits)
-    assert (rule.refresh_bits < 0) == ("refresh" in choices)
+@pytest.mark.parametrize("choices", [{}, {"nonlinearity": 4.0}])
+def test_the_command_trains_what_is_measured(
+    choices: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ideal pairs, and devices, which need more pulses and are exchanged."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "bench"))
+    import learning
+
+    recipe = recipe_of("mnist", Choices(**choices))
+    assert recipe == learning.RECIPES["pairs" if choices else "ideal_1"]
+    assert (recipe.rule.pulses, recipe.rule.exchange_bits) == ((128, 6) if choices else (64, -1))
+    bare = recipe_of("mnist", Choices(**choices, refresh=False)).rule
+    assert bare == replace(recipe.rule, refresh_bits=-1, exchange_bits=-1)
 
 
 def test_the_command_trains_and_goes_on(

@@ -96,7 +96,7 @@ def recipe_of(data: str, choices: Choices) -> Recipe:
         device = _device(choices)
         rule = rule_for(
             data, hidden, batch_bits=choices.batch_bits, error_bits=choices.error_bits,
-            refresh=refresh, exchange=device is not None,
+            refresh=refresh, devices=device is not None,
         )  # fmt: skip
         return Recipe(
             data, rule, choices.method, choices.seed, epochs, max(1, epochs // STAGES),

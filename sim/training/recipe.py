@@ -31,8 +31,10 @@ BATCH_BITS = {"digits": 5, "mnist": 8}
 MARGIN = {"digits": 32, "mnist": 128}
 FIRST_RATE = {"digits": 5, "mnist": 7}
 """``k`` of the first layer; one more in the next ones, two more in the last."""
-EXCHANGE_BITS = 5
-"""Rarely enough to wear little; in 32 batches a mismatch moves a weight by a pulse or two."""
+DEVICE_PULSES_BITS = {"digits": 6, "mnist": 7}
+"""Of the pulses of devices; ideal pairs have 64."""
+EXCHANGE_BITS = {"digits": 5, "mnist": 6}
+"""Rarely enough to wear little; meanwhile a mismatch moves a weight by a pulse or two."""
 
 LOUDNESS = {"digits": 2.5, "mnist": 1.05}
 """Mean square of a level of two bits."""
@@ -46,7 +48,7 @@ def rule_for(
     batch_bits: int | None = None,
     error_bits: int = 6,
     refresh: bool = True,
-    exchange: bool = False,
+    devices: bool = False,
 ) -> Rule:
     """The rule for a network with these hidden layers; 784 or 64 pixels, 10 classes.
 
@@ -65,13 +67,14 @@ def rule_for(
         same size.
     refresh : bool
         Whether pairs are refreshed.
-    exchange : bool
-        Whether branches exchange their roles: what devices need that are not alike.
+    devices : bool
+        Whether pairs are devices that are not alike, whose branches exchange their roles.
     """
     if data not in TOP:
         raise ValueError(f"data = {data!r}: must be one of {', '.join(TOP)}")
     sizes = ({"digits": 64, "mnist": 784}[data], *hidden, 10)
     finer = error_bits - 6
+    pulse_bits = DEVICE_PULSES_BITS[data] if devices else 6
     bits = BATCH_BITS[data] if batch_bits is None else batch_bits
     layers = []
     for number, (rows, _) in enumerate(pairwise(sizes)):
@@ -92,13 +95,17 @@ def rule_for(
         tuple(layers),
         pixel_bits=pixel_bits,
         batch_bits=bits,
+        pulses=1 << pulse_bits,
+        start_bits=pulse_bits - 2,
+        full=1 << pulse_bits - 2,
+        gain=1 << pulse_bits - 3,
         error_bits=error_bits,
         margin=MARGIN[data],
         error_shift=max(0, 2 - finer),
         mean_shift=min(15, 11 - bits),
         offset_shift=7 + finer,
         refresh_bits=2 if refresh else -1,
-        exchange_bits=EXCHANGE_BITS if refresh and exchange else -1,
+        exchange_bits=EXCHANGE_BITS[data] if refresh and devices else -1,
     )
 
 
