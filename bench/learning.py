@@ -259,30 +259,37 @@ WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0
 """Pairs that often read another sign than that of their pulses."""
 
 
+BESIDE_RUNS = (
+    ("verilator", None, False, 200), ("verilator", WILD, False, 200), ("verilator", None, True, 40),
+    ("icarus", None, False, 24), ("icarus", WILD, False, 24), ("icarus", None, True, 8),
+)  # fmt: skip
+"""Simulator, devices, row by row or not, and batches."""
+
+
 def rtl(_: object) -> Figures:
     """Batches of digits in which the trainer in Verilog equals golden in all it holds."""
-    images, labels = load("digits", split="train")
-    levels = table("digits", BESIDE.pixel_bits)[images].astype(np.uint8).reshape(len(images), -1)
-    chosen = np.random.default_rng(1).integers(0, len(labels), (200, BESIDE.batch))
-    runs: dict[str, Any] = {}
-    for simulator, steps in (("verilator", 200), ("icarus", 30)):
-        batches = Batches(
-            levels[chosen[:steps]], labels[chosen[:steps]], np.arange(steps) * 3 // steps
-        )
-        for device in (None, WILD):
-            for by_row in (False, True) if device is None else (False,):
-                kind = f"{'devices' if device else 'ideal'}, {'by row' if by_row else 'parallel'}"
-                try:
-                    counts = beside(batches, simulator, device=device, by_row=by_row)
-                except AssertionError as failure:
-                    counts = {"failure": str(failure)}
-                runs[f"{simulator}, {kind}"] = {"steps": steps, **counts}
+    runs = {}
+    for simulator, device, by_row, steps in BESIDE_RUNS:
+        kind = f"{'devices' if device else 'ideal'}, {'by row' if by_row else 'parallel'}"
+        try:
+            counts = beside(digits_batches(steps), simulator, device=device, by_row=by_row)
+        except AssertionError as failure:
+            counts = {"failure": str(failure)}
+        runs[f"{simulator}, {kind}"] = {"steps": steps, **counts}
     unequal = sum(run["steps"] for run in runs.values() if "failure" in run)
     return {
         "rtl_steps_equal": (sum(run["steps"] for run in runs.values()) - unequal, "batches"),
         "rtl_steps_unequal": (unequal, "batches"),
         "rtl_runs": (runs, "by name"),
     }
+
+
+def digits_batches(steps: int) -> Batches:
+    """Random images, and a rate that is halved twice."""
+    images, labels = load("digits", split="train")
+    levels = table("digits", BESIDE.pixel_bits)[images].astype(np.uint8).reshape(len(images), -1)
+    chosen = np.random.default_rng(1).integers(0, len(labels), (steps, BESIDE.batch))
+    return Batches(levels[chosen], labels[chosen], np.arange(steps) * 3 // steps)
 
 
 def beside(
