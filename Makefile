@@ -71,7 +71,7 @@ bench-energy: $(VENV)/dev
 	$(BIN)/python bench/energy.py
 	$(BIN)/python bench/tables.py
 
-# Learns MNIST seven times: an hour of one core; what was learned once stays in the user's cache.
+# Learns MNIST seven times: half an hour of one core; what was learned once stays in the user's cache.
 bench-learning: $(VENV)/train
 	$(BIN)/python bench/learning.py && $(BIN)/python bench/plots.py
 	$(BIN)/python bench/tables.py
