@@ -71,9 +71,9 @@ bench-energy: $(VENV)/dev
 	$(BIN)/python bench/energy.py
 	$(BIN)/python bench/tables.py
 
-# Learns MNIST seven times: hours of one core; what was learned once stays in the user's cache.
-bench-learning: $(VENV)/dev
-	$(BIN)/python bench/learning.py
+# Learns MNIST seven times: half an hour of one core; what was learned once stays in the user's cache.
+bench-learning: $(VENV)/train
+	$(BIN)/python bench/learning.py && $(BIN)/python bench/plots.py
 	$(BIN)/python bench/tables.py
 
 # Bitstreams for two boards, and syntheses: half an hour; what was made once stays in build/fpga.

@@ -7,6 +7,7 @@ others; all runs continue from checkpoints in the user's cache, and what is name
 
 import tempfile
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,38 @@ from binohm.sim.training.rule import Counts, LayerRule, Rule
 from binohm.sim.training.session import Learned, learn
 from binohm.sim.training.trainer import Training
 
-EPOCHS, DROP = 30, 6
+EPOCHS, DROP = 15, 3
 SEEDS = (1, 2, 3)
 DEVICE = PairDevice()
 """Strongly nonlinear, with mismatch and noise from cycle to cycle."""
 
 NONLINEARITIES = (0.01, 1.0, 2.0, 4.0, 6.0, 8.0)
 DIGITS_EPOCHS, DIGITS_DROP = 40, 8
+DIGITS_PAIRS = rule_for("digits", DIGITS.sizes[1:-1], devices=True)
+DIGITS_BARE = replace(DIGITS, refresh_bits=-1)
+REFRESHES = (
+    (16, 8, 2, -1), (32, 8, 2, -1), (48, 16, 4, -1),
+    (16, 8, 2, 3), (16, 8, 2, 5), (16, 8, 2, 7), (48, 16, 4, 5),
+)  # fmt: skip
+"""``full``, ``gain``, ``refresh_bits``, ``exchange_bits``."""
+
+BARE = replace(MNIST, refresh_bits=-1)
+EXCHANGING = rule_for("mnist", MNIST.sizes[1:-1], devices=True)
+
+RECIPES: dict[str, Recipe] = {
+    name: Recipe("mnist", epochs=EPOCHS, drop=DROP, **{"rule": MNIST, **choices})
+    for name, choices in {
+        "pairs": {"rule": EXCHANGING, "device": DEVICE},
+        **{f"ideal_{seed}": {"seed": seed} for seed in SEEDS},
+        "no_refresh": {"rule": BARE, "device": DEVICE},
+        "software": {"method": "software"},
+        "single_device": {"rule": BARE, "method": "single", "device": DEVICE},
+    }.items()
+}
+"""Trainings on MNIST, of the same network, on the same images, over as many epochs."""
 
 TOPOLOGIES: dict[str, tuple[int, ...]] = {
+    "784-1024-512-256-10": MNIST.sizes,
     "784-512-256-128-10": (784, 512, 256, 128, 10),
     "400-128-64-10": (400, 128, 64, 10),
 }
@@ -50,9 +74,9 @@ def run(recipe: Recipe) -> tuple[Learned, float]:
     return learned, 100 * measured(learned.network, recipe.data)
 
 
-def mnist(name: str, **choices: Any) -> Part:
+def mnist(name: str) -> Part:
     """A part: one training on MNIST."""
-    recipe = Recipe("mnist", **{"rule": MNIST, "epochs": EPOCHS, "drop": DROP, **choices})
+    recipe = RECIPES[name]
 
     def measure(_: object) -> Figures:
         learned, accuracy = run(recipe)
@@ -65,10 +89,11 @@ def mnist(name: str, **choices: Any) -> Part:
             "pulses_per_cell": (counts.pulses_1 + counts.pulses_2) / cells,
             "refresh_pulses_per_cell": counts.refresh_pulses / cells,
             "refreshes_per_cell": counts.refreshes / cells,
+            "speedup_steps": counts.by_row.total / max(1, counts.parallel.total),
             "counts": asdict(counts),
         }
-        key = "mnist_test_accuracy" + (f"_{name}" if name else "")
-        return {key: (accuracy, "%"), f"mnist_run_{name or 'pairs'}": (facts, "by name")}
+        key = "mnist_test_accuracy" + ("" if name == "pairs" else f"_{name}")
+        return {key: (accuracy, "%"), f"mnist_run_{name}": (facts, "by name")}
 
     return measure
 
@@ -82,7 +107,7 @@ def digits(rule: Rule = DIGITS, **choices: Any) -> list[float]:
 def nonlinearity(_: object) -> Figures:
     """Digits against the nonlinearity of the devices, with and without refresh."""
     found: dict[str, dict[str, float]] = {"refresh": {}, "no_refresh": {}}
-    for key, rule in (("refresh", DIGITS), ("no_refresh", replace(DIGITS, refresh_bits=-1))):
+    for key, rule in (("refresh", DIGITS_PAIRS), ("no_refresh", DIGITS_BARE)):
         for a in NONLINEARITIES:
             accuracies = digits(rule, device=replace(DEVICE, nonlinearity=a))
             found[key][f"{a:g}"] = float(np.mean(accuracies))
@@ -91,26 +116,26 @@ def nonlinearity(_: object) -> Figures:
 
 def methods(_: object) -> Figures:
     """Digits: the pairs and the baselines, with the same epochs."""
-    bare = replace(DIGITS, refresh_bits=-1)
     ways: dict[str, list[float]] = {
         "ideal": digits(),
-        "pairs": digits(device=DEVICE),
-        "no_refresh": digits(bare, device=DEVICE),
+        "pairs": digits(DIGITS_PAIRS, device=DEVICE),
+        "no_exchange": digits(device=DEVICE),
+        "no_refresh": digits(DIGITS_BARE, device=DEVICE),
         "software": digits(method="software"),
-        "single_device": digits(bare, method="single", device=DEVICE),
+        "single_device": digits(DIGITS_BARE, method="single", device=DEVICE),
     }
     means = {key: float(np.mean(values)) for key, values in ways.items()}
     return {"digits_test_accuracy": (means, "%")}
 
 
 def refresh_levels(_: object) -> Figures:
-    """Digits by the pulses at which a pair is refreshed, and how often pairs are looked at."""
-    found = {
-        f"{full} and {gain}, every {1 << bits} batches": float(
-            np.mean(digits(replace(DIGITS, full=full, gain=gain, refresh_bits=bits), device=DEVICE))
-        )
-        for full, gain, bits in ((16, 8, 2), (32, 8, 2), (48, 16, 4))
-    }
+    """Digits by the pulses at which a pair is refreshed, how often, and by exchanges."""
+    found = {}
+    for full, gain, bits, exchange in REFRESHES:
+        rule = replace(DIGITS, full=full, gain=gain, refresh_bits=bits, exchange_bits=exchange)
+        text = f"every {1 << exchange} batches" if exchange >= 0 else "never"
+        name = f"{full} and {gain}, every {1 << bits} batches; exchange {text}"
+        found[name] = float(np.mean(digits(rule, device=DEVICE)))
     return {"accuracy_vs_refresh": (found, "%")}
 
 
@@ -141,7 +166,7 @@ def steps(_: object) -> Figures:
         found[names[1]][name] = rows / layers
         found[names[2]][name], found[names[3]][name], activations[name] = {}, {}, {}
         for bits in range(9):
-            rule = replace(rule_for("mnist", sizes[1:-1], batch_bits=bits), sizes=sizes)
+            rule = rule_of(sizes, bits)
             counts = counted(rule)
             size = str(rule.batch)
             found[names[2]][name][size] = counts.by_row.total / counts.parallel.total
@@ -160,6 +185,11 @@ def steps(_: object) -> Figures:
     return figures
 
 
+def rule_of(sizes: tuple[int, ...], batch_bits: int) -> Rule:
+    """That of MNIST for other sizes."""
+    return replace(rule_for("mnist", sizes[1:-1], batch_bits=batch_bits), sizes=sizes)
+
+
 def operations(rule: Rule, counts: Counts) -> float:
     """Speed-up of training in operation steps."""
     layers, batches = len(rule.layers), counts.batches
@@ -168,6 +198,7 @@ def operations(rule: Rule, counts: Counts) -> float:
     return by_row / (images * (2 * layers - 1) + 3 * counts.rows)
 
 
+@cache
 def counted(rule: Rule) -> Counts:
     """Counters of the first batches."""
     training = Training(rule, 1)
@@ -192,7 +223,7 @@ def cycles(_: object) -> Figures:
         found[names[0]][name] = image[0]["forward"] / image[1]["forward"]
         found[names[1]][name] = {}
         for bits in range(9):
-            rule = replace(rule_for("mnist", sizes[1:-1], batch_bits=bits), sizes=sizes)
+            rule = rule_of(sizes, bits)
             counts = counted(rule)
             total = [batch_cycles(rule, counts, by_row=by_row) for by_row in (True, False)]
             found[names[1]][name][str(rule.batch)] = total[0] / total[1]
@@ -220,7 +251,7 @@ def batch_cycles(rule: Rule, counts: Counts, *, by_row: bool) -> int:
 
 BESIDE = Rule(
     (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=32, start_bits=3,
-    full=24, gain=4, refresh_bits=2, mean_shift=8,
+    margin=64, full=24, gain=4, refresh_bits=2, exchange_bits=3, mean_shift=8,
 )  # fmt: skip
 """Full early, so that everything that can happen to a pair does in a few batches."""
 
@@ -228,30 +259,37 @@ WILD = PairDevice(nonlinearity=3, gain_sigma=0.2, cycle_sigma=0.4, reset_sigma=0
 """Pairs that often read another sign than that of their pulses."""
 
 
+BESIDE_RUNS = (
+    ("verilator", None, False, 200), ("verilator", WILD, False, 200), ("verilator", None, True, 40),
+    ("icarus", None, False, 24), ("icarus", WILD, False, 24), ("icarus", None, True, 8),
+)  # fmt: skip
+"""Simulator, devices, row by row or not, and batches."""
+
+
 def rtl(_: object) -> Figures:
     """Batches of digits in which the trainer in Verilog equals golden in all it holds."""
-    images, labels = load("digits", split="train")
-    levels = table("digits", BESIDE.pixel_bits)[images].astype(np.uint8).reshape(len(images), -1)
-    chosen = np.random.default_rng(1).integers(0, len(labels), (200, BESIDE.batch))
-    runs: dict[str, Any] = {}
-    for simulator, steps in (("verilator", 200), ("icarus", 30)):
-        batches = Batches(
-            levels[chosen[:steps]], labels[chosen[:steps]], np.arange(steps) * 3 // steps
-        )
-        for device in (None, WILD):
-            for by_row in (False, True) if device is None else (False,):
-                kind = f"{'devices' if device else 'ideal'}, {'by row' if by_row else 'parallel'}"
-                try:
-                    counts = beside(batches, simulator, device=device, by_row=by_row)
-                except AssertionError as failure:
-                    counts = {"failure": str(failure)}
-                runs[f"{simulator}, {kind}"] = {"steps": steps, **counts}
+    runs = {}
+    for simulator, device, by_row, steps in BESIDE_RUNS:
+        kind = f"{'devices' if device else 'ideal'}, {'by row' if by_row else 'parallel'}"
+        try:
+            counts = beside(digits_batches(steps), simulator, device=device, by_row=by_row)
+        except AssertionError as failure:
+            counts = {"failure": str(failure)}
+        runs[f"{simulator}, {kind}"] = {"steps": steps, **counts}
     unequal = sum(run["steps"] for run in runs.values() if "failure" in run)
     return {
         "rtl_steps_equal": (sum(run["steps"] for run in runs.values()) - unequal, "batches"),
         "rtl_steps_unequal": (unequal, "batches"),
         "rtl_runs": (runs, "by name"),
     }
+
+
+def digits_batches(steps: int) -> Batches:
+    """Random images, and a rate that is halved twice."""
+    images, labels = load("digits", split="train")
+    levels = table("digits", BESIDE.pixel_bits)[images].astype(np.uint8).reshape(len(images), -1)
+    chosen = np.random.default_rng(1).integers(0, len(labels), (steps, BESIDE.batch))
+    return Batches(levels[chosen], labels[chosen], np.arange(steps) * 3 // steps)
 
 
 def beside(
@@ -305,8 +343,6 @@ def signs(_: object) -> Figures:
     }
 
 
-BARE = replace(MNIST, refresh_bits=-1)
-
 PARTS: dict[str, Part] = {
     "signs": signs,
     "rtl": rtl,
@@ -316,11 +352,7 @@ PARTS: dict[str, Part] = {
     "nonlinearity": nonlinearity,
     "refresh_levels": refresh_levels,
     "error_bits": error_bits,
-    "mnist_pairs": mnist("", device=DEVICE),
-    **{f"mnist_ideal_{seed}": mnist(f"ideal_{seed}", seed=seed) for seed in SEEDS},
-    "mnist_no_refresh": mnist("no_refresh", rule=BARE, device=DEVICE),
-    "mnist_software": mnist("software", method="software"),
-    "mnist_single": mnist("single_device", rule=BARE, method="single", device=DEVICE),
+    **{f"mnist_{name}": mnist(name) for name in RECIPES},
 }
 
 if __name__ == "__main__":

@@ -83,6 +83,36 @@ def speed_against_slots() -> Path | None:
     return path
 
 
+REFRESH = {
+    "refresh": ("with refresh", "#0b6e4f", "o"),
+    "no_refresh": ("without", "#c2571a", "D"),
+}
+
+
+def learning_curves() -> Path | None:
+    """Accuracy on digits by the nonlinearity of the devices, and by the bits of errors."""
+    found = (read("learning") or {"figures": {}})["figures"]
+    if not {"accuracy_vs_nonlinearity", "accuracy_vs_error_bits"} <= set(found):
+        return None
+    plt.switch_backend("svg")
+    plt.rcParams["svg.hashsalt"] = "binohm"
+    plt.rcParams["svg.fonttype"] = "none"
+    figure, both = plt.subplots(1, 2, figsize=(7.2, 3.4), layout="constrained", sharey=True)
+    for key, look in REFRESH.items():
+        _curve(both[0], found["accuracy_vs_nonlinearity"]["value"][key], *look)
+    _curve(both[1], found["accuracy_vs_error_bits"]["value"], "ideal pairs", "#1f5fa8", "s")
+    for axes, label in zip(both, ("nonlinearity", "bits of errors"), strict=True):
+        axes.set(xlabel=label)
+        axes.grid(color="#e4e4e4", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="lower right")
+    both[0].set_ylabel("accuracy on digits, %")
+    path = ROOT / "docs" / "learning.svg"
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    return path
+
+
 def _curve(
     axes: Any, values: dict[str, float], label: str, colour: str, marker: str, dashes: str = "-"
 ) -> None:
@@ -96,3 +126,4 @@ def _curve(
 if __name__ == "__main__":
     print(accuracy_against_errors() or "not measured yet: make bench-devices")
     print(speed_against_slots() or "not measured yet: make bench-soc")
+    print(learning_curves() or "not measured yet: make bench-learning")

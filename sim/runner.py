@@ -27,6 +27,7 @@ def run_bench(
     public: Sequence[Path] = (),
     variables: Mapping[str, str] | None = None,
     plusargs: Sequence[str] = (),
+    optimise: str = "-O0",
 ) -> None:
     """Run every test of module ``bench`` against Verilog module ``top``.
 
@@ -46,6 +47,8 @@ def run_bench(
         Environment of the bench.
     plusargs : sequence of str
         Of the simulation, such as ``+binohm_blank``.
+    optimise : str
+        See :func:`binohm.sim.tools.environment`; Verilator alone.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def run_bench(
     flags = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-public-flat-rw", "--public-depth", "1"]
     flags += ["--output-split", "0"]  # one file: its headers take longer than a component
     try:
-        compiling = cocotb_objects(build_dir) if verilator else nullcontext(environment())
+        compiling = cocotb_objects(build_dir, optimise) if verilator else nullcontext(environment())
         with compiling as tools, _environment(tools):
             runner.build(
                 sources=[*(VerilatorControlFile(path) for path in public if verilator), *sources],

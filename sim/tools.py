@@ -124,20 +124,21 @@ def shared_objects(build_dir: Path, key: str) -> Iterator[None]:
 
 
 @contextmanager
-def cocotb_objects(build_dir: Path) -> Iterator[dict[str, str]]:
+def cocotb_objects(build_dir: Path, optimise: str = "-O0") -> Iterator[dict[str, str]]:
     """As :func:`shared_objects`, for benches; gives the environment to compile them in.
 
-    From the second build on, the headers of the run-time library are read compiled as well: they
-    are two thirds of what the compiler reads of a small build.
+    From the second build with ``-O0`` on, the headers of the run-time library are read compiled as
+    well: they are two thirds of what the compiler reads of a small build.
     """
-    header = _store("cocotb -O0") / "verilated_headers.h"
-    made = environment()
-    if header.parent.is_dir() and not re.search(r"[^\w./-]", str(header)):
+    key = f"cocotb {optimise}"
+    header = _store(key) / "verilated_headers.h"
+    made = environment(optimise)
+    if optimise == "-O0" and header.parent.is_dir() and not re.search(r"[^\w./-]", str(header)):
         if not header.is_file():
             _precompile(header)
         made = environment(f"-O0 -Winvalid-pch -include {header}")
         made["MAKEFLAGS"] += " VK_PCH_I_FAST= VK_PCH_I_SLOW="  # only one header can be compiled
-    with shared_objects(build_dir, "cocotb -O0"):
+    with shared_objects(build_dir, key):
         yield made
 
 

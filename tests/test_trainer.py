@@ -107,7 +107,7 @@ def test_pairs_of_devices_equal_golden(tmp_path: Path) -> None:
 
 DIGITS = Rule(
     (64, 32, 10), (LayerRule(4, 4, 2), LayerRule(5)), batch_bits=3, pulses=16, start_bits=3,
-    full=16, gain=2, refresh_bits=2, mean_shift=8,
+    margin=64, full=16, gain=2, refresh_bits=2, exchange_bits=2, mean_shift=8,
 )  # fmt: skip
 
 

@@ -66,6 +66,8 @@ TWO = {"modules": ("a", "b"), "pair_modules": ("c", "d"), "code_bits": (3, 3)}
          TypeError("by_row must be a bool, not 1")),
         (lambda: Rates(**{**RATES, "batch_bits": 9}),
          ValueError("batch_bits must be 0 to 8, not 9")),
+        (lambda: Rates(**{**RATES, "refresh_bits": 3, "exchange_bits": 2}),
+         ValueError("refresh_bits must be 0 to exchange_bits = 2, not 3")),
         (lambda: Rates(**{**RATES, "esh": (-1, 0)}),
          ValueError("esh must be at least 0, not -1")),
         (lambda: Trainer(SHAPES, Rates(**{**RATES, "win": (2,)}), **TWO),

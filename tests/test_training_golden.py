@@ -12,15 +12,16 @@ from binohm.sim.training.trainer import Training
 
 RULES = {
     "two layers": Rule((5, 4, 3), (LayerRule(2, 2, 1), LayerRule(2)), batch_bits=3, pulses=8,
-                       start_bits=2, most=3, margin=10, full=6, gain=2, refresh_bits=1),
+                       start_bits=2, most=3, margin=10, full=6, gain=2, refresh_bits=1,
+                       exchange_bits=1),
     "three layers": Rule((6, 5, 4, 2), (LayerRule(1, 3, 0), LayerRule(2, 1, 1), LayerRule(1)),
                          pixel_bits=3, batch_bits=2, pulses=16, start_bits=1, most=2, margin=12,
                          error_bits=3, error_shift=0, full=12, gain=3, refresh_bits=0,
-                         copy_all=True),
+                         exchange_bits=0, copy_all=True),
     "one layer": Rule((4, 3), (LayerRule(1),), pixel_bits=1, batch_bits=1, pulses=4, start_bits=2,
                       most=1, margin=5, full=3, gain=1, refresh_bits=2),
     "one image": Rule((6, 4, 3), (LayerRule(1, 2, 0), LayerRule(1)), batch_bits=0, pulses=6,
-                      start_bits=2, most=2, margin=9, mean_shift=11, full=4, gain=2,
+                      start_bits=2, most=2, margin=9, mean_shift=11, full=2, gain=4,
                       refresh_bits=3),
     "no refresh": Rule((6, 4, 3), (LayerRule(0, 2, 0), LayerRule(1)), batch_bits=2, pulses=6,
                        start_bits=1, most=4, margin=9, refresh_bits=-1, full=4, gain=2),
@@ -32,6 +33,7 @@ class Plain:
 
     def __init__(self, rule: Rule, seed: int) -> None:
         self.rule, self.sizes, self.t = rule, rule.sizes, 0
+        self.exchanged = False
         self.c, self.x = Counts(), seed
         self.n, self.w, self.mean, self.offset = [], [], [], []
         for rows, columns in zip(self.sizes, self.sizes[1:], strict=False):
@@ -45,13 +47,13 @@ class Plain:
                 self.c.parallel.init += 2 + largest + 1 + 2
                 self.c.by_row.init += 2 + largest
             self.n.append(n)
-            self.w.append([[self.sign(pair) for pair in row] for row in n])
+            self.w.append([[self.sign(pair, exchanged=False) for pair in row] for row in n])
             self.mean.append([0] * columns)
             self.offset.append([0] * columns)
 
     @staticmethod
-    def sign(pair: list[int]) -> int:
-        return 1 if pair[0] >= pair[1] else -1
+    def sign(pair: list[int], *, exchanged: bool) -> int:
+        return 1 if pair[0] > pair[1] or (pair[0] == pair[1] and not exchanged) else -1
 
     def draw(self) -> int:
         self.x = (self.x ^ self.x << 13) & 0xFFFFFFFF
@@ -103,6 +105,7 @@ class Plain:
         self.t += 1
         self.c.parallel.forward += len(self.w) - 1
         self.c.batches += 1
+        exchange = self.due(rule.exchange_bits, slower)
         for k in range(len(self.w)):
             a = [p[k][0] for p in every]
             d = [e[k] for e in errors]
@@ -110,7 +113,11 @@ class Plain:
             if k < len(self.w) - 1:
                 d = self.follow(k, [p[k][1] for p in every], d, slower)
                 shift += 2
-            self.update(k, a, d, shift)
+            self.update(k, a, d, shift, exchange=exchange)
+        self.exchanged ^= exchange
+
+    def due(self, bits: int, more: int = 0) -> bool:
+        return bits >= 0 and self.t % 2 ** (bits + more) == 0
 
     def follow(
         self, k: int, s: list[list[int]], d: list[list[int]], slower: int
@@ -127,11 +134,14 @@ class Plain:
         centre = [self.rsh(4 * x, bits) if bits >= 2 else 0 for x in sd]
         return [[4 * row[j] - centre[j] for j in columns] for row in d]
 
-    def update(self, k: int, a: list[list[int]], d: list[list[int]], shift: int) -> None:
+    def update(
+        self, k: int, a: list[list[int]], d: list[list[int]], shift: int, *, exchange: bool
+    ) -> None:
         rule, c, columns = self.rule, self.c, range(len(d[0]))
         rho = [self.draw() for _ in columns]
         for i, row in enumerate(self.n[k]):
-            gamma, before = self.draw(), [self.sign(pair) for pair in row]
+            gamma = self.draw()
+            before = [self.sign(pair, exchanged=self.exchanged) for pair in row]
             largest, touched = 0, False
             for j, pair in enumerate(row):
                 g = sum(d[b][j] * a[b][i] for b in range(len(a)))
@@ -145,16 +155,18 @@ class Plain:
             c.rows += largest > 0
             c.parallel.update += largest
             c.by_row.update += largest
-            if rule.refresh_bits >= 0 and self.t % 2**rule.refresh_bits == 0:
-                touched = self.refresh(row)
+            if self.due(rule.refresh_bits):
+                touched = self.refresh(row, exchange=exchange)
             if largest or touched:
-                self.copy(self.w[k][i], before, [self.sign(pair) for pair in row])
+                exchanged = self.exchanged != exchange
+                after = [self.sign(pair, exchanged=exchanged) for pair in row]
+                self.copy(self.w[k][i], before, after)
 
-    def refresh(self, row: list[list[int]]) -> bool:
+    def refresh(self, row: list[list[int]], *, exchange: bool) -> bool:
         rule, c, found, largest = self.rule, self.c, False, 0
         for pair in row:
             c.saturations += sum(n == rule.pulses for n in pair)
-            if max(pair) >= rule.full and min(pair) >= rule.gain:
+            if exchange or any(pair[k] >= rule.full and pair[1 - k] >= rule.gain for k in (0, 1)):
                 found, difference = True, pair[0] - pair[1]
                 pair[:] = [0, 0]
                 pair[difference < 0] = abs(difference)
@@ -196,7 +208,7 @@ def test_every_integer_is_that_of_the_page(name: str) -> None:
         golden.step(levels, labels, slower)
         for k, layer in enumerate(golden.layers):
             assert isinstance(layer.pairs, IdealPairs)
-            pairs = np.stack(layer.pairs.levels(), axis=-1)
+            pairs = layer.pairs.levels().reshape(*layer.signs.shape, 2)
             assert pairs.tolist() == plain.n[k], f"step {step}, layer {k + 1}"
             assert layer.signs.tolist() == plain.w[k]
             assert layer.mean.tolist() == plain.mean[k]

@@ -33,7 +33,7 @@ def test_matched_pairs_read_the_sign_of_the_difference(nonlinearity: float) -> N
     pairs = DevicePairs(map, 0)
     filled(pairs, n1, n2)
     np.testing.assert_array_equal(pairs.positive(), n1 >= n2)
-    np.testing.assert_array_equal(pairs.levels(), (n1, n2))
+    np.testing.assert_array_equal(pairs.levels(), np.stack([n1, n2], axis=-1).reshape(-1, 2))
 
 
 @pytest.mark.parametrize("nonlinearity", [0.01, 4, 10])
@@ -69,18 +69,24 @@ def test_matched_pairs_are_ideal_pairs() -> None:
     for _ in range(60):
         rows = slice(2, 5) if rng.random() < 0.5 else slice(0, 6)
         given = rng.integers(-9, 10, (rows.stop - rows.start, 5)).astype(np.int16)
-        where = rng.random((6, 5)) < 0.05
+        where, turn = rng.random((6, 5)) < 0.05, rng.random() < 0.2
         for array in (ideal, pairs):
             array.pulse(given, rows.start)
             array.reset(where)
+            if turn:
+                array.exchange()
         np.testing.assert_array_equal(pairs.levels(), ideal.levels())
+        np.testing.assert_array_equal(pairs.levels(some := np.array([7, 3])), ideal.levels(some))
+        np.testing.assert_array_equal(pairs.reach(5), ideal.reach(5))
         np.testing.assert_array_equal(pairs.positive(slice(1, 4)), ideal.positive(slice(1, 4)))
     assert np.max(ideal.levels()) == PULSES
 
 
-def test_a_device_is_what_the_page_says() -> None:
-    """One device after another, in Python integers."""
-    device = PairDevice(offset_a=5e-8)
+@pytest.mark.parametrize(
+    "device", [PairDevice(offset_a=5e-8), PairDevice(lrs_ohm=1e3, read_v=1.0, gain_sigma=1.0)]
+)
+def test_a_device_is_what_the_page_says(device: PairDevice) -> None:
+    """One device after another, in Python integers; also currents of more than 32 bits."""
     map = draw_pairs(device, 3, 4, 8, seed=9, number=5)
     pairs = DevicePairs(map, 5)
     rng = np.random.default_rng(2)
@@ -114,8 +120,31 @@ def test_a_device_is_what_the_page_says() -> None:
         sign = [[int(c[0]) - int(c[1]) + int(map.offset[j]) >= 0 for j, c in enumerate(row)]
                 for row in current]  # fmt: skip
         assert pairs.positive().tolist() == sign
-        levels = [[[sum(x >= t for t in map.ladder) for x in c] for c in row] for row in current]
-        assert np.stack(pairs.levels(), axis=-1).tolist() == levels
+        levels = [[sum(x >= t for t in map.ladder) for x in c] for row in current for c in row]
+        assert pairs.levels().tolist() == levels
+        assert pairs.levels(np.array([5, 2])).tolist() == [levels[5], levels[2]]
+        for level in (1, 4, 8):
+            reached = np.stack(pairs.reach(level), axis=-1).reshape(-1, 2)
+            np.testing.assert_array_equal(reached, np.array(levels) >= level)
+
+
+def test_exchange_cancels_mismatch() -> None:
+    """As many pulses on both branches leave a weight of unlike devices where it was."""
+    device = dataclasses.replace(PairDevice.matched(), gain_sigma=0.2)
+    moved = {}
+    for exchange in (False, True):
+        pairs = DevicePairs(draw_pairs(device, 30, 30, PULSES, seed=1, number=0), 0)
+        eight = np.full((30, 30), 8, np.int16)
+        for _ in range(8):
+            filled(pairs, eight, eight)
+            n1, n2 = pairs.levels().T
+            pairs.reset(np.ones((30, 30), np.bool_))
+            if exchange:
+                pairs.exchange()
+            pairs.pulse((n1 - n2).reshape(30, 30))
+        n1, n2 = pairs.levels().T
+        moved[exchange] = float(np.abs(n1 - n2).mean())
+    assert moved[True] < moved[False] / 4
 
 
 def test_rows_may_come_in_any_order() -> None:

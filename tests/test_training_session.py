@@ -19,9 +19,11 @@ from binohm.sim.training.session import Session, learn
 from binohm.sim.training.trainer import Training
 
 SMALL = rule_for("digits", (12,), batch_bits=4)
+EXCHANGES = "an exchange is a refresh too"
 METHODS = {
     "ideal": Recipe("digits", SMALL, epochs=3, drop=1, moves="half"),
-    "devices": Recipe("digits", SMALL, epochs=3, drop=1, moves="whole", device=PairDevice()),
+    "devices": Recipe("digits", replace(SMALL, exchange_bits=3), epochs=3, drop=1, moves="whole",
+                      device=PairDevice()),
     "single": Recipe("digits", replace(SMALL, refresh_bits=-1), "single", epochs=3, moves="",
                      device=PairDevice()),
     "software": Recipe("digits", SMALL, "software", epochs=3),
@@ -161,6 +163,10 @@ def test_batches_are_checked(
         ({"batch_bits": 9}, "batch_bits = 9: must be 0 to 8"),
         ({"pulses": 15}, "full = 16: must be at most pulses = 15"),
         ({"pulses": 16, "start_bits": 5}, "2^start_bits = 32: must be at most pulses = 16"),
+        (
+            {"refresh_bits": 3, "exchange_bits": 2},
+            f"exchange_bits = 2: {EXCHANGES}, so refresh_bits must be 0 to 2, not 3",
+        ),
     ],
 )
 def test_rules_are_checked(values: dict, message: str) -> None:
@@ -182,12 +188,12 @@ def test_rates_have_a_limit() -> None:
 
 def test_the_rule_of_mnist_is_the_one_that_was_measured() -> None:
     assert MNIST.layers == (
-        LayerRule(6, 5, 3),
-        LayerRule(7, 5, 3),
-        LayerRule(7, 4, 1),
-        LayerRule(8),
+        LayerRule(7, 5, 4),
+        LayerRule(8, 5, 3),
+        LayerRule(8, 5, 1),
+        LayerRule(9),
     )
-    assert MNIST.cells == 566528
+    assert (MNIST.cells, MNIST.batch, MNIST.margin) == (1_460_736, 256, 128)
 
 
 def test_images_must_fit(digits: Labelled, tmp_path: Path) -> None:
@@ -237,6 +243,21 @@ def test_choices_reach_the_recipe() -> None:
         nonlinearity=2.0, gain_sigma=0.2, cycle_sigma=0.0, reset_sigma=0.0
     )
     assert (recipe.epochs, recipe.drop, recipe.moves, recipe.chip) == (7, 1, "whole", 5)
+
+
+@pytest.mark.parametrize("choices", [{}, {"nonlinearity": 4.0}])
+def test_the_command_trains_what_is_measured(
+    choices: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ideal pairs, and devices, which need more pulses and are exchanged."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "bench"))
+    import learning
+
+    recipe = recipe_of("mnist", Choices(**choices))
+    assert recipe == learning.RECIPES["pairs" if choices else "ideal_1"]
+    assert (recipe.rule.pulses, recipe.rule.exchange_bits) == ((128, 6) if choices else (64, -1))
+    bare = recipe_of("mnist", Choices(**choices, refresh=False)).rule
+    assert bare == replace(recipe.rule, refresh_bits=-1, exchange_bits=-1)
 
 
 def test_the_command_trains_and_goes_on(

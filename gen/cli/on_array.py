@@ -28,8 +28,8 @@ from binohm.sim.training.session import Learned, Session, learn
 
 __all__ = ["Choices", "Verilog", "beside", "measured", "recipe_of", "train"]
 
-HIDDEN = {"digits": "128,64", "mnist": "512,256,128"}
-EPOCHS = {"digits": 100, "mnist": 30}
+HIDDEN = {"digits": "128,64", "mnist": "1024,512,256"}
+EPOCHS = {"digits": 100, "mnist": 15}
 MOVES = {"digits": "half", "mnist": "whole"}
 STAGES = 5
 """The rate has so many values, each half the one before."""
@@ -93,13 +93,14 @@ def recipe_of(data: str, choices: Choices) -> Recipe:
     epochs = EPOCHS[data] if choices.epochs is None else choices.epochs
     refresh = choices.refresh and choices.method != "single"
     try:
+        device = _device(choices)
         rule = rule_for(
             data, hidden, batch_bits=choices.batch_bits, error_bits=choices.error_bits,
-            refresh=refresh,
+            refresh=refresh, devices=device is not None,
         )  # fmt: skip
         return Recipe(
             data, rule, choices.method, choices.seed, epochs, max(1, epochs // STAGES),
-            MOVES[data], _device(choices), choices.chip,
+            MOVES[data], device, choices.chip,
         )  # fmt: skip
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -31,7 +31,7 @@ MARKER = "trainer.json"
 
 SHARED = (
     "batch_bits", "pulses", "start_bits", "most", "margin", "error_shift", "mean_shift",
-    "offset_shift", "refresh_bits", "full", "gain", "copy_all",
+    "offset_shift", "refresh_bits", "full", "gain", "exchange_bits", "copy_all",
 )  # fmt: skip
 
 

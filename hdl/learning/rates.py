@@ -25,6 +25,7 @@ class Rates:
     refresh_bits: int
     full: int
     gain: int
+    exchange_bits: int = -1
     copy_all: bool = False
 
     def __post_init__(self) -> None:
@@ -35,7 +36,13 @@ class Rates:
             require_int(name, getattr(self, name), least=0)
         for name in ("pulses", "most", "margin", "full", "gain"):
             require_int(name, getattr(self, name))
-        require_int("refresh_bits", self.refresh_bits, least=-1)
+        for name in ("refresh_bits", "exchange_bits"):
+            require_int(name, getattr(self, name), least=-1)
         require_bool("copy_all", self.copy_all)
         if not 0 <= self.batch_bits <= 8:
             raise ValueError(f"batch_bits must be 0 to 8, not {self.batch_bits}")
+        if self.exchange_bits >= 0 and not 0 <= self.refresh_bits <= self.exchange_bits:
+            raise ValueError(
+                f"refresh_bits must be 0 to exchange_bits = {self.exchange_bits}, "
+                f"not {self.refresh_bits}"
+            )

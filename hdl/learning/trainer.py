@@ -1,6 +1,6 @@
 """A fully connected network that learns on its arrays."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from binohm.hdl.learning.trainer_parts import EVENTS, FRACTION
@@ -159,12 +159,12 @@ class Trainer(TrainerPasses):
             ]
             with self._lanes(m, columns):
                 m.next = "ROW"
-        every = (1 << max(0, rates.refresh_bits)) - 1
-        due = (self.events.batches & every) == every if rates.refresh_bits >= 0 else Const(0)
+        exchange = self._due(rates.exchange_bits, self.slower)
         with m.State("ROW"):
             m.d.comb += [
                 self.phase.eq(self.rows.phase), self.busy.eq(1), self.rows.i.valid.eq(1),
-                self.rows.i.p.scan.eq(due),
+                self.rows.i.p.scan.eq(self._due(rates.refresh_bits)),
+                self.rows.i.p.exchange.eq(exchange),
             ]  # fmt: skip
             with m.If(self.rows.i.ready):
                 m.d.comb += self.counted["rows"].eq(self.pulses.as_value().any())
@@ -176,5 +176,13 @@ class Trainer(TrainerPasses):
                     m.next = "FOLLOW"
                     with m.If(self.layer == len(shapes.shapes) - 1):
                         m.d.comb += self.counted["batches"].eq(1)
+                        m.d.sync += self.exchanged.eq(self.exchanged ^ exchange)
                         m.d.sync += self.calibrated.eq(0)
                     self._next_layer(m, "LOAD")
+
+    def _due(self, bits: int, more: Value | int = 0) -> Value:
+        """Whether this batch does what ``2^(bits + more)`` batches do once; never with -1."""
+        if bits < 0:
+            return Const(0)
+        every = (Const(1) << bits << more) - 1
+        return (self.events.batches & every) == every

@@ -89,6 +89,7 @@ class TrainerParts(wiring.Component):
         self.pulses = Signal(data.ArrayLayout(signed(self.pulse_bits), shapes.lanes))
         self.phase, self.busy = Signal(Phase), Signal()
         self.calibrated = Signal()  # since the signs changed
+        self.exchanged = Signal()  # for the rows that are not ahead of the others
         # The score of the label, and the best of all others, of which the first is kept.
         self.label, self.learning = Signal.like(self.i.p.label), Signal()
         self.own, self.best = (
@@ -113,6 +114,7 @@ class TrainerParts(wiring.Component):
             gain=rates.gain, most=rates.pulses, copy_all=rates.copy_all, by_row=self.by_row,
         )  # fmt: skip
         m.d.comb += [
+            pairs.exchanged.eq(self.exchanged ^ rows.turned),
             rows.q.eq(pairs.q),
             rows.i.p.layer.eq(self.layer),
             rows.i.p.row.eq(self.row),

@@ -30,7 +30,8 @@ class RowUpdate(wiring.Component):
     A weight is the difference between the pulses of two branches. It moves by potentiation pulses
     to one branch or the other, never by the opposite polarity; one activation pulses all columns
     that have pulses left. A pair is refreshed if one branch reads at least ``full`` and the other
-    at least ``gain``: both are reset, and the difference is given again.
+    at least ``gain``: both are reset, and the difference is given again. With ``exchange`` all
+    pairs are, and their branches exchange their roles after the reset.
 
     Commands to a row, each taking the latency of the array and a cycle:
 
@@ -56,12 +57,15 @@ class RowUpdate(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(layer, row, start, scan, pulses))
-        Positive pulses are for branch 1. Taken when the row is finished.
+    i : In(stream.Signature(layer, row, start, scan, exchange, pulses))
+        Positive pulses are for branch 1; ``exchange`` comes with ``scan``. Taken when the row is
+        finished.
     pairs : Out(stream.Signature(pair_request(shapes)))
         Taken when the response is in ``q``.
     q : In(ArrayLayout(level_bits, shapes.lanes))
     copy : Out(stream.Signature(layer, row, way, columns))
+    turned : Out(1)
+        The branches of this row have exchanged their roles since the row came.
     phase : Out(Phase)
         Of the command that is being made; the cycles between commands belong to an update.
     events : Out(saturations, refreshes, refresh_pulses, sign_changes, copies)
@@ -101,7 +105,13 @@ class RowUpdate(wiring.Component):
         super().__init__({
             "i": In(
                 stream.Signature(
-                    data.StructLayout({**place, "start": 1, "scan": 1, "pulses": pulses})
+                    data.StructLayout({
+                        **place,
+                        "start": 1,
+                        "scan": 1,
+                        "exchange": 1,
+                        "pulses": pulses,
+                    })
                 )
             ),
             "pairs": Out(stream.Signature(pair_request(shapes))),
@@ -109,6 +119,7 @@ class RowUpdate(wiring.Component):
             "copy": Out(
                 stream.Signature(data.StructLayout({**place, "way": 1, "columns": shapes.lanes}))
             ),
+            "turned": Out(1),
             "phase": Out(Phase),
             "events": Out(data.StructLayout(dict.fromkeys(names, count))),
         })
@@ -124,6 +135,11 @@ class RowUpdate(wiring.Component):
         going = Signal(len(lanes))
         m.d.comb += [going[k].eq(left[k] != 0) for k in lanes]
 
+        valid = Signal(len(lanes))  # columns that the layer has
+        m.d.comb += valid.eq(
+            Array((1 << columns) - 1 for _, columns in self.shapes.shapes)[i.layer]
+        )
+
         # Levels of branch 1, those of branch 2 as they come, and what follows.
         level = Signal.like(self.q)
         full, saturated, differs = Signal(len(lanes)), Signal(len(lanes)), Signal(len(lanes))
@@ -133,7 +149,9 @@ class RowUpdate(wiring.Component):
             a, b = level[k], self.q[k]
             m.d.comb += [
                 full[k].eq(
-                    ((a >= self.full) & (b >= self.gain)) | ((b >= self.full) & (a >= self.gain))
+                    ((a >= self.full) & (b >= self.gain))
+                    | ((b >= self.full) & (a >= self.gain))
+                    | (i.exchange & valid[k])
                 ),
                 saturated[k].eq(self.q[k] >= self.most),
                 larger[k].eq(a >= b),
@@ -154,10 +172,6 @@ class RowUpdate(wiring.Component):
         number = Signal(range(len(lanes) + 1))
         m.d.comb += number.eq(popcount(chosen))
 
-        valid = Signal(len(lanes))  # columns that the layer has
-        m.d.comb += valid.eq(
-            Array((1 << columns) - 1 for _, columns in self.shapes.shapes)[i.layer]
-        )
         pairs, done = self.pairs.payload, Signal()
         m.d.comb += [
             self.phase.eq(Mux(i.start, Phase.INIT, Phase.UPDATE)),
@@ -245,6 +259,7 @@ class RowUpdate(wiring.Component):
                 command(PairCommand.RESET, 0, Mux(i.start, valid, again))
                 m.d.comb += self.phase.eq(Mux(i.start, Phase.INIT, Phase.REFRESH))
                 with m.If(done):
+                    m.d.sync += self.turned.eq(i.exchange)
                     m.next = "PULSE"
             with m.State("AFTER"):
                 command(PairCommand.SIGN, 0, 0)
@@ -269,6 +284,7 @@ class RowUpdate(wiring.Component):
                         m.next = following
             with m.State("END"):
                 m.d.comb += self.i.ready.eq(1)
+                m.d.sync += self.turned.eq(0)
                 m.next = "IDLE"
 
         return m

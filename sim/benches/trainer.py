@@ -21,7 +21,7 @@ from binohm.sim.bench import PERIOD_NS, pack, unpack
 from binohm.sim.device.pair import PairMap
 from binohm.sim.streams import Sink, Source
 from binohm.sim.training.beside import BATCHES, COUNTS
-from binohm.sim.training.pairs import DevicePairs
+from binohm.sim.training.pairs import DevicePairs, IdealPairs
 from binohm.sim.training.rule import LayerRule, Rule
 from binohm.sim.training.trainer import Training
 
@@ -79,9 +79,9 @@ class Compare:
             if isinstance(layer.pairs, DevicePairs):
                 self._devices(step, name, self._array(self.dut.pairs, number), layer.pairs)
             else:
-                n1, n2 = layer.pairs.levels()
-                self._compare(step, f"{name}, branch 1", self._pairs(number, 0), n1)
-                self._compare(step, f"{name}, branch 2", self._pairs(number, 1), n2)
+                assert isinstance(layer.pairs, IdealPairs)
+                for k, n in enumerate((layer.pairs.n1, layer.pairs.n2)):
+                    self._compare(step, f"{name}, device {k + 1}", self._pairs(number, k), n)
             if not self.by_row:
                 self._compare(step, f"layer {number + 1}, sign", self._signs(number), layer.signs)
         mean = [layer.mean for layer in self.golden.layers[:-1]]
@@ -118,11 +118,11 @@ class Compare:
         """The array of a layer, behind its socket."""
         return getattr(part, f"array_{number}").array
 
-    def _pairs(self, number: int, branch: int) -> Ints:
+    def _pairs(self, number: int, device: int) -> Ints:
         rows, columns = self.golden.rule.shapes[number]
         memory = self._array(self.dut.pairs, number).mem
         words = [int(memory[row].value) for row in range(rows)]
-        return np.array([unpack(word, self.level_bits, 2 * columns)[branch::2] for word in words])
+        return np.array([unpack(word, self.level_bits, 2 * columns)[device::2] for word in words])
 
     def _signs(self, number: int) -> Ints:
         rows, columns = self.golden.rule.shapes[number]

@@ -17,6 +17,9 @@ __all__ = ["BATCHES", "COUNTS", "Batches", "compare"]
 BATCHES = "batches.npz"
 COUNTS = "counts.json"
 
+MANY = 256
+"""Images for which a slower compiler and a faster model pay."""
+
 PUBLIC = """`verilator_config
 public_flat_rd -module "binohm_trainer_digital_pairs" -var "mem"
 public_flat_rd -module "binohm_trainer_device_pairs" -var "pulses"
@@ -96,6 +99,7 @@ def compare(
         simulator=simulator,
         seed=seed,
         public=[place / "memories.vlt"],
+        optimise="-O1" if batches.labels.size >= MANY else "-O0",
     )
     counts: dict[str, Any] = json.loads((place / COUNTS).read_text(encoding="utf-8"))
     return counts

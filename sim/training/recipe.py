@@ -13,23 +13,29 @@ from binohm.gen.network import Input
 from binohm.sim.device.pair import PairDevice
 from binohm.sim.training.rule import LayerRule, Rule
 
-__all__ = ["DIGITS", "METHODS", "MNIST", "Recipe", "network_input", "rule_for", "table"]
+__all__ = ["DIGITS", "EXCHANGE_BITS", "METHODS", "MNIST", "Recipe", "network_input", "rule_for"]
+__all__ += ["table"]
 
 METHODS = ("pairs", "single", "software")
 """2T2R pairs; one device a weight; latent weights without an array."""
 
 MOVES = ("", "half", "whole")
 
-VERSION = 1
+VERSION = 2
 """Of checkpoints: raised when the same recipe would learn something else."""
 
 TOP = {"digits": 15, "mnist": 255}
 """Brightest pixel that is told from others, a power of two less 1."""
 
-BATCH_BITS = {"digits": 5, "mnist": 7}
-MARGIN = {"digits": 32, "mnist": 64}
-FIRST_RATE = {"digits": 5, "mnist": 6}
+BATCH_BITS = {"digits": 5, "mnist": 8}
+MARGIN = {"digits": 32, "mnist": 128}
+FIRST_RATE = {"digits": 5, "mnist": 7}
 """``k`` of the first layer; one more in the next ones, two more in the last."""
+DEVICE_PULSES_BITS = {"digits": 6, "mnist": 7}
+"""Of the pulses of devices; ideal pairs have 64."""
+EXCHANGE_BITS = {"digits": 5, "mnist": 6}
+"""Rarely enough to wear little; meanwhile a mismatch moves a weight by a pulse or two."""
+
 LOUDNESS = {"digits": 2.5, "mnist": 1.05}
 """Mean square of a level of two bits."""
 
@@ -42,12 +48,13 @@ def rule_for(
     batch_bits: int | None = None,
     error_bits: int = 6,
     refresh: bool = True,
+    devices: bool = False,
 ) -> Rule:
     """The rule for a network with these hidden layers; 784 or 64 pixels, 10 classes.
 
     Windows are 1.4 standard deviations of the sums, or less, and errors shrink by the root of half
-    the neurons that they come from: powers of two both. The rates were found for 784-512-256-128-10
-    with 64 pulses and batches of 128.
+    the neurons that they come from: powers of two both. The rates of MNIST were found for
+    784-1024-512-256-10 with 64 pulses and batches of 256.
 
     Parameters
     ----------
@@ -60,11 +67,14 @@ def rule_for(
         same size.
     refresh : bool
         Whether pairs are refreshed.
+    devices : bool
+        Whether pairs are devices that are not alike, whose branches exchange their roles.
     """
     if data not in TOP:
         raise ValueError(f"data = {data!r}: must be one of {', '.join(TOP)}")
     sizes = ({"digits": 64, "mnist": 784}[data], *hidden, 10)
     finer = error_bits - 6
+    pulse_bits = DEVICE_PULSES_BITS[data] if devices else 6
     bits = BATCH_BITS[data] if batch_bits is None else batch_bits
     layers = []
     for number, (rows, _) in enumerate(pairwise(sizes)):
@@ -85,16 +95,21 @@ def rule_for(
         tuple(layers),
         pixel_bits=pixel_bits,
         batch_bits=bits,
+        pulses=1 << pulse_bits,
+        start_bits=pulse_bits - 2,
+        full=1 << pulse_bits - 2,
+        gain=1 << pulse_bits - 3,
         error_bits=error_bits,
         margin=MARGIN[data],
         error_shift=max(0, 2 - finer),
         mean_shift=min(15, 11 - bits),
         offset_shift=7 + finer,
         refresh_bits=2 if refresh else -1,
+        exchange_bits=EXCHANGE_BITS[data] if refresh and devices else -1,
     )
 
 
-MNIST = rule_for("mnist", (512, 256, 128))
+MNIST = rule_for("mnist", (1024, 512, 256))
 """Five layers of neurons; the published widths are not known."""
 
 DIGITS = rule_for("digits", (128, 64))
@@ -129,8 +144,8 @@ class Recipe:
     rule: Rule
     method: str = "pairs"
     seed: int = 1
-    epochs: int = 30
-    drop: int = 6
+    epochs: int = 15
+    drop: int = 3
     moves: str = "whole"
     device: PairDevice | None = None
     chip: int = 1

@@ -35,6 +35,7 @@ RANGES = {
     "mean_shift": (0, 15),
     "offset_shift": (0, 15),
     "refresh_bits": (-1, 15),
+    "exchange_bits": (-1, 15),
     "full": (1, 4096),
     "gain": (1, 4096),
 }
@@ -99,6 +100,9 @@ class Rule:
         A refresh every ``2^refresh_bits`` batches; -1: never.
     full, gain : int
         A pair is refreshed where one branch has ``full`` pulses and the other ``gain``.
+    exchange_bits : int
+        Every ``2^exchange_bits`` batches, or twice as many for each halving of the rate, every pair
+        is refreshed, and its branches exchange their roles; -1: never. Not below ``refresh_bits``.
     copy_all : bool
         Copy all signs of a row that was pulsed, not only those that changed.
 
@@ -111,18 +115,19 @@ class Rule:
     sizes: tuple[int, ...]
     layers: tuple[LayerRule, ...]
     pixel_bits: int = 2
-    batch_bits: int = 7
+    batch_bits: int = 8
     pulses: int = 64
     start_bits: int = 4
     most: int = 7
     error_bits: int = 6
-    margin: int = 64
+    margin: int = 128
     error_shift: int = 2
-    mean_shift: int = 4
+    mean_shift: int = 3
     offset_shift: int = 7
     refresh_bits: int = 2
     full: int = 16
     gain: int = 8
+    exchange_bits: int = -1
     copy_all: bool = False
 
     def __post_init__(self) -> None:
@@ -144,6 +149,11 @@ class Rule:
         ):
             if value > self.pulses:
                 raise ValueError(f"{name} = {value}: must be at most pulses = {self.pulses}")
+        if self.exchange_bits >= 0 and not 0 <= self.refresh_bits <= self.exchange_bits:
+            raise ValueError(
+                f"exchange_bits = {self.exchange_bits}: an exchange is a refresh too, so "
+                f"refresh_bits must be 0 to {self.exchange_bits}, not {self.refresh_bits}"
+            )
 
     @property
     def batch(self) -> int:

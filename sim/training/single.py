@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from binohm.sim.device.pair import PairDevice
-from binohm.sim.training.pairs import ALL, Bits, Counts16
+from binohm.sim.training.pairs import ALL, Bits, Cells, Counts16
 
 __all__ = ["SingleDevices"]
+
+NOTHING_TO_REFRESH = "one device has no pair to refresh: refresh_bits must be -1"
 
 
 class SingleDevices:
@@ -39,23 +41,30 @@ class SingleDevices:
 
     def pulse(self, pulses: Counts16, first: int = 0) -> None:
         rows = slice(first, first + len(pulses))
-        g, gain = self.g[rows], self._gain[rows]
+        cell = (pulses != 0).nonzero()
+        given, g = pulses[cell], self.g[rows][cell]
         # Along its curve a device is x pulses from its start: g top = 1 - exp(-rate x).
-        moved = np.abs(pulses) * gain
-        noise = self._rng.standard_normal(pulses.shape) * np.sqrt(moved)
+        moved = np.abs(given) * self._gain[rows][cell]
+        noise = self._rng.standard_normal(len(given)) * np.sqrt(moved)
         decay = np.exp(-self._rate * np.maximum(moved + self._cycle * noise, 0))
-        up = (1 - (1 - g * self._top) * decay) / self._top
-        down = 1 - (1 - (1 - (1 - g) * self._top) * decay) / self._top
-        self.g[rows] = np.clip(np.where(pulses > 0, up, np.where(pulses < 0, down, g)), 0, 1)
+        way = np.where(given > 0, g, 1 - g)  # a reset pulse is a set pulse in the mirror
+        way = np.clip((1 - (1 - way * self._top) * decay) / self._top, 0, 1)
+        self.g[rows][cell] = np.where(given > 0, way, 1 - way)
 
     def positive(self, rows: slice = ALL) -> Bits:
         return np.asarray(self.g[rows] >= 0.5)
 
-    def levels(self) -> tuple[Counts16, Counts16]:
-        raise NotImplementedError("one device has no pair to refresh: refresh_bits must be -1")
+    def levels(self, cell: Cells | slice = ALL) -> Counts16:
+        raise NotImplementedError(NOTHING_TO_REFRESH)
+
+    def reach(self, level: int) -> tuple[Bits, Bits]:
+        raise NotImplementedError(NOTHING_TO_REFRESH)
 
     def reset(self, where: Bits) -> None:
         self.g[where] = 0.5
+
+    def exchange(self) -> None:
+        raise NotImplementedError(NOTHING_TO_REFRESH)
 
     def state(self) -> dict[str, NDArray[Any]]:
         words = self._rng.bit_generator.state["state"]

@@ -136,13 +136,15 @@ class Training:
         errors = self._backward(passes, labels)
         self._count_reads()
         counts.batches += 1
-        refresh = rule.refresh_bits >= 0 and counts.batches % (1 << rule.refresh_bits) == 0
+        refresh = self._due(rule.refresh_bits)
+        exchange = rule.exchange_bits >= 0 and self._due(rule.exchange_bits + slower)
         for number, (layer, done, d) in enumerate(zip(self.layers, passes, errors, strict=True)):
             if number < len(self.layers) - 1:
                 d = self._follow(number, layer, done, d, slower)
             touched = self._update(layer, done.a, d, shifts[number])
             if refresh:
-                np.logical_or(touched, self._refresh(layer.pairs), out=touched)
+                again = self._refresh(layer.pairs, exchange=exchange)
+                np.logical_or(touched, again, out=touched)
             self._copy(layer, touched)
 
     def network(self, name: str, input: Input) -> Network:
@@ -197,7 +199,7 @@ class Training:
             shifts = self.rule.layers[number]
             above = self.layers[number + 1].signs
             e = _integers(d.astype(_exact(m * above.shape[1])) @ above.T)
-            e[np.abs(passes[number].u) > 1 << shifts.win] = 0
+            e *= np.abs(passes[number].u) <= 1 << shifts.win
             d = np.clip(rsh(e, shifts.esh), -m, m)
             errors.insert(0, d)
         return errors
@@ -263,21 +265,32 @@ class Training:
         most: Ints = size.max(axis=1).astype(np.int64)
         return most
 
-    def _refresh(self, pairs: Pairs) -> NDArray[np.bool_]:
-        """Reset full pairs and give them their difference again; returns the rows of such."""
+    def _due(self, bits: int) -> bool:
+        """Whether what is done every ``2^bits`` batches is done in this one."""
+        return bits >= 0 and self.counts.batches % (1 << bits) == 0
+
+    def _refresh(self, pairs: Pairs, *, exchange: bool) -> NDArray[np.bool_]:
+        """Reset full pairs, or all, and give them their difference again; returns their rows.
+
+        With ``exchange`` the branches exchange their roles in between.
+        """
         rule, counts = self.rule, self.counts
-        n1, n2 = pairs.levels()
-        counts.saturations += int(np.count_nonzero(n1 >= rule.pulses))
-        counts.saturations += int(np.count_nonzero(n2 >= rule.pulses))
-        full = (np.maximum(n1, n2) >= rule.full) & (np.minimum(n1, n2) >= rule.gain)
-        again = np.where(full, n1 - n2, 0).astype(np.int16)
+        counts.saturations += sum(int(part.sum()) for part in pairs.reach(rule.pulses))
+        (full_1, full_2), (gain_1, gain_2) = pairs.reach(rule.full), pairs.reach(rule.gain)
+        full = (full_1 & gain_2) | (full_2 & gain_1) | exchange
+        cell = full.reshape(-1).nonzero()[0]
+        levels = pairs.levels(cell)
+        again = np.zeros(full.shape, np.int16)
+        again.reshape(-1)[cell] = levels[:, 0] - levels[:, 1]
         pairs.reset(full)
+        if exchange:
+            pairs.exchange()
         pairs.pulse(again)
         rows = np.asarray(full.any(axis=1))
         activations = int(
             2 * len(rows) + 2 * rows.sum() + np.abs(again).max(axis=1).sum(dtype=np.int64)
         )
-        counts.refreshes += int(np.count_nonzero(full))
+        counts.refreshes += len(cell)
         counts.refresh_pulses += int(np.abs(again).sum(dtype=np.int64))
         counts.parallel.refresh += activations
         counts.by_row.refresh += activations
@@ -285,22 +298,28 @@ class Training:
 
     def _copy(self, layer: Layer, touched: NDArray[np.bool_]) -> None:
         """Signs of the rows that were touched, into the propagation array."""
-        counts, columns = self.counts, layer.signs.shape[1]
+        counts, (rows, columns) = self.counts, layer.signs.shape
         block = max(1, BLOCK // columns)
-        changes, writes = 0, 0
-        for first in range(0, len(layer.signs), block):
+        signs = layer.signs.reshape(-1)
+        changes = 0
+        ups, downs = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+        for first in range(0, rows, block):
             part = slice(first, first + block)
             positive = layer.pairs.positive(part)
-            row, column = np.nonzero(positive ^ (layer.signs[part] > 0))
-            changes += len(row)
-            up = positive[row, column]
-            writes += len(np.unique(row[up])) + len(np.unique(row[~up]))
-            layer.signs[first + row, column] *= -1
-        rows = int(np.count_nonzero(touched))
+            cell = (positive != (layer.signs[part] > 0)).reshape(-1).nonzero()[0]
+            changes += len(cell)
+            up = positive.reshape(-1)[cell]
+            cell += first * columns
+            row = cell // columns
+            ups[row[up]] = True
+            downs[row[~up]] = True
+            signs[cell] *= -1
+        writes = int(np.count_nonzero(ups) + np.count_nonzero(downs))
+        read = int(np.count_nonzero(touched))
         counts.sign_changes += changes
-        counts.parallel.readout += 2 * rows
-        counts.parallel.copy += 2 * rows if self.rule.copy_all else writes
-        counts.copies += rows * columns if self.rule.copy_all else changes
+        counts.parallel.readout += 2 * read
+        counts.parallel.copy += 2 * read if self.rule.copy_all else writes
+        counts.copies += read * columns if self.rule.copy_all else changes
 
     def _count_reads(self) -> None:
         """Reads of the forward and the backward pass."""
