@@ -28,6 +28,7 @@ def run_bench(
     variables: Mapping[str, str] | None = None,
     plusargs: Sequence[str] = (),
     optimise: str = "-O0",
+    arguments: Sequence[str] = (),
 ) -> None:
     """Run every test of module ``bench`` against Verilog module ``top``.
 
@@ -49,6 +50,8 @@ def run_bench(
         Of the simulation, such as ``+binohm_blank``.
     optimise : str
         See :func:`binohm.sim.tools.environment`; Verilator alone.
+    arguments : sequence of str
+        More of them, for Verilator alone.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def run_bench(
                 sources=[*(VerilatorControlFile(path) for path in public if verilator), *sources],
                 hdl_toplevel=top,
                 build_dir=build_dir,
-                build_args=flags if verilator else [],
+                build_args=[*flags, *arguments] if verilator else [],
                 always=True,
                 timescale=("1ns", "1ps"),
                 log_file=build_dir / "build.log",
