@@ -30,8 +30,8 @@ __all__ = [
     "fact",
     "moves",
     "pack",
+    "passed_on",
     "record",
-    "same",
     "under_stalls",
     "unpack",
 ]
@@ -95,9 +95,12 @@ def any_items(dut: Any, count: int = 100) -> Sent:
     return {"i": [0, (1 << bits) - 1, *(random.getrandbits(bits) for _ in range(count))]}
 
 
-def same(sent: Sent) -> Sequence[int]:
-    """Golden of what passes items on: what comes in goes out."""
-    return sent["i"]
+async def passed_on(dut: Any, **traffic: Any) -> list[Cycle]:
+    """Any items, as :func:`record` sends them: what comes in at ``i`` goes out at ``o``."""
+    sent = any_items(dut)
+    cycles = await record(dut, sent, **traffic)
+    compare(cycles, sent, lambda items: items["i"])
+    return cycles
 
 
 def fact(name: str) -> Any:
