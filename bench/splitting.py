@@ -14,6 +14,7 @@ of so many rows through converters of 10, 9 and 8 bits, and the groups without t
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,9 @@ UNITS = {"chosen_epoch": "1", "epochs": "by name", "origin": "by name"}
 
 COMPARED = 500
 """Images that are computed through converters too."""
+
+TURNS = 9
+"""Batches in training, either way; the first is not counted."""
 
 
 @dataclass(frozen=True)
@@ -229,38 +233,49 @@ def energy(_: Path) -> Figures:
 
 
 def _costs(network: Network, rows: int, images: NDArray[np.uint8]) -> dict[str, Any]:
-    """Of a split network, and of the same weights with a converter at every column."""
+    """Of a split network, thresholds in bias rows or in reference codes, and with converters.
+
+    Those read the same weights unsplit, at every column.
+    """
     hidden = {layer.name for layer in network.layers[1:] if isinstance(layer, Dense)}
-    bias, plan = _amplified(network, rows, hidden)
-    activity = measure_activity(network, plan, images)
-    mine = [asdict(layer) for layer in count(network, plan, activity)]
-    other = [asdict(layer) for layer in count(*baseline(network, plan), activity)]
-    facts = energy_figures(mine, other, len(images), load_technology(None), {})
-    found: dict[str, Any] = {
-        "bias_rows": bias,
-        "hidden_layers_without_converters": sum(
-            layer.array.readout == "sa" for layer in plan.layers if layer.name in hidden
-        ),
-        "hidden_layers": len(hidden),
+    arrays = [f"array.rows={rows}", f"array.columns={COLUMNS}"]
+    codes = [*arrays, "array.threshold=reference", "array.reference_per_column=true"]
+    bias, plan = _amplified(network, rows, arrays, hidden)
+    found: dict[str, Any] = {"split_bias_rows": bias, "hidden_layers": len(hidden)}
+    designs = {
+        "split": (network, plan),
+        "codes": (network, map_network(network, load(None, codes))),
     }
-    for word, design in (("split", facts["build"]), ("converters", facts["baseline"])):
-        found |= {
-            f"{word}_sense_amplifiers": design["sense_amplifiers"],
-            f"{word}_converters": design["converters"],
-            f"{word}_strobes": round(design["events"]["sense_strobes"]),
-            f"{word}_conversions": round(design["events"]["conversions"]),
-            f"{word}_readout_pj": round(design["parts_pj"]["sensing"], 2),
-            f"{word}_hidden_readout_pj": round(_readout(design, hidden), 2),
-            f"{word}_all_pj": round(design["total_pj"], 2),
-        }
+    designs["converters"] = baseline(network, plan)
+    activity = measure_activity(network, plan, images)
+    for word, (shape, built) in designs.items():
+        found[f"{word}_hidden_layers_without_converters"] = sum(
+            layer.array.readout == "sa" for layer in built.layers if layer.name in hidden
+        )
+        events = [asdict(layer) for layer in count(shape, built, activity)]
+        facts = energy_figures(events, events, len(images), load_technology(None), {})
+        found |= _shares(word, facts["build"], hidden)
     return found
 
 
-def _amplified(network: Network, rows: int, hidden: set[str]) -> tuple[int, Plan]:
+def _shares(word: str, design: dict[str, Any], hidden: set[str]) -> dict[str, Any]:
+    return {
+        f"{word}_sense_amplifiers": design["sense_amplifiers"],
+        f"{word}_converters": design["converters"],
+        f"{word}_strobes": round(design["events"]["sense_strobes"]),
+        f"{word}_conversions": round(design["events"]["conversions"]),
+        f"{word}_readout_pj": round(design["parts_pj"]["sensing"], 2),
+        f"{word}_hidden_readout_pj": round(_readout(design, hidden), 2),
+        f"{word}_all_pj": round(design["total_pj"], 2),
+    }
+
+
+def _amplified(
+    network: Network, rows: int, arrays: list[str], hidden: set[str]
+) -> tuple[int, Plan]:
     """The fewest of a few numbers of bias rows that hold all thresholds, and the plan."""
     for bias in (rows // 4, rows // 2, rows, 2 * rows):
-        settings = [f"array.rows={rows}", f"array.columns={COLUMNS}", f"array.bias_rows={bias}"]
-        plan = map_network(network, load(None, settings))
+        plan = map_network(network, load(None, [*arrays, f"array.bias_rows={bias}"]))
         if all(layer.array.readout == "sa" for layer in plan.layers if layer.name in hidden):
             break
     return bias, plan
@@ -271,11 +286,42 @@ def _readout(design: dict[str, Any], names: set[str]) -> float:
     return sum(float(layer["parts_pj"]["sensing"]) for layer in layers)
 
 
+def training(_: Path) -> Figures:
+    """Seconds of a batch of cifar10-vgg, compiled and by PyTorch alone, in turns on one thread."""
+    import torch
+
+    from binohm.gen.training.model import Model
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    table: dict[str, Any] = {}
+    for rows in ROWS:
+        recipe = RECIPES["cifar10-vgg"].recipe("cifar10-vgg", rows)
+        torch.manual_seed(0)
+        model = Model(recipe)
+        images = torch.randint(256, (recipe.batch, *recipe.image)).float()
+        times: dict[bool, list[float]] = {True: [], False: []}
+        for turn in range(2 * TURNS):
+            model.compiled = turn % 2 == 0
+            start = perf_counter()
+            model(images).square().mean().backward()
+            times[model.compiled].append(perf_counter() - start)
+        compiled, plain = (float(np.median(times[way][1:])) for way in (True, False))
+        table[name_of(rows)] = {
+            "compiled_seconds": round(compiled, 3),
+            "pytorch_seconds": round(plain, 3),
+            "ratio": round(plain / compiled, 2),
+        }
+    torch.set_num_threads(before)
+    return {"training_batch": (table, "s"), "training_batch_images": (recipe.batch, "1")}
+
+
 PARTS: dict[str, Part] = {
     "mnist-mlp": lambda _: accuracies("mnist-mlp"),
     "cifar10-vgg": lambda _: accuracies("cifar10-vgg"),
     "utilisation": utilisation,
     "energy": energy,
+    "training": training,
 }
 
 

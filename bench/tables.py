@@ -267,6 +267,17 @@ def groups() -> str:
     return "\n".join(lines) + "\n"
 
 
+def training() -> str:
+    """What a batch in training takes."""
+    facts = read("splitting")
+    if facts is None or "training_batch" not in facts["figures"]:
+        return "Not measured yet: `make bench-splitting`.\n"
+    lines = ["| rows | compiled, s | PyTorch alone, s | ratio |", "|---|---:|---:|---:|"]
+    for rows, times in facts["figures"]["training_batch"]["value"].items():
+        lines.append(f"| {rows} | {' | '.join(f'{time:g}' for time in times.values())} |")
+    return "\n".join(lines) + "\n"
+
+
 SPLIT_COSTS = {
     "bias_rows": "bias rows",
     "strobes": "strobes of amplifiers",
@@ -278,6 +289,12 @@ SPLIT_COSTS = {
     "all_pj": "all, pJ",
 }
 
+SPLIT_DESIGNS = {
+    "split": "split, bias rows",
+    "codes": "split, reference codes",
+    "converters": "unsplit, converters",
+}
+
 
 def split_energy() -> str:
     """Converters and energy of an image, with and without splitting."""
@@ -287,11 +304,11 @@ def split_energy() -> str:
     lines = [f"| rows | design | {' | '.join(SPLIT_COSTS.values())} |"]
     lines.append("|---|---|" + "---:|" * len(SPLIT_COSTS))
     for rows, costs in facts["figures"]["energy_mnist_mlp"]["value"].items():
-        for word, design in (("split", "split"), ("converters", "unsplit, converters")):
+        for word, design in SPLIT_DESIGNS.items():
             if isinstance(costs, str):
                 cells = [costs] + [""] * (len(SPLIT_COSTS) - 1)
             else:
-                values = {"split_bias_rows": costs["bias_rows"], "converters_bias_rows": 0, **costs}
+                values = {"codes_bias_rows": 0, "converters_bias_rows": 0, **costs}
                 cells = [number(values[f"{word}_{key}"]) for key in SPLIT_COSTS]
             lines.append(f"| {rows} | {design} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -461,6 +478,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "systems": systems,
     "split-groups": groups,
     "split-energy": split_energy,
+    "training": training,
     "convolutions": convolutions,
     "port-activations": lambda: curve(
         "devices", {"": "mapping", "activations_per_product": "reads of an array a product"}

@@ -15,7 +15,7 @@ STDLIB = sys.stdlib_module_names
 
 MAY_IMPORT = {
     "hdl": {"amaranth", "binohm.hdl"},
-    "gen": {"amaranth", "h5py", "jinja2", "numpy", "onnx", "pydantic", "rich", "torch",
+    "gen": {"amaranth", "h5py", "jinja2", "numba", "numpy", "onnx", "pydantic", "rich", "torch",
             "typer", "binohm.gen", "binohm.hdl"},
     "sim": {"cocotb", "cocotb_tools", "find_libpython", "numpy", "binohm.sim",
             "binohm.gen.network", "binohm.gen.plan", "binohm.gen.errors"},
@@ -50,7 +50,11 @@ ONLY = {
     "typer": {"gen/__main__.py", COMMANDS, TRAIN, SOC, "gen/cli/options.py"},
     "h5py": {"gen/importer/keras.py"},
     "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
-    "torch": {"gen/training/fit.py", "gen/training/model.py"},
+    "torch": {f"gen/training/{name}.py" for name in ("fit", "functions", "model", "votes")},
+    "numba": {"gen/training/kernels.py"},
+    "binohm.gen.training.kernels": {"gen/training/votes.py"},
+    "binohm.gen.training.functions": {"gen/training/model.py", "gen/training/votes.py"},
+    "binohm.gen.training.votes": {"gen/training/model.py"},
     "binohm.gen.training.model": {"gen/training/fit.py"},
     "amaranth": {"gen/verilog.py"},
 }

@@ -83,12 +83,14 @@ def test_groups_read_by_amplifiers_save_their_conversions(bench: ModuleType) -> 
     table = bench.energy(Path())["energy_mnist_mlp"][0]
     assert table["512"] == "not run" and table["128"] == "3 of 1 epochs"
     costs = table["256"]
-    assert costs["hidden_layers"] == costs["hidden_layers_without_converters"] == 2
-    # 307 outputs of two groups in each of two layers, in five blocks of 64 columns each.
-    assert costs["split_sense_amplifiers"] == 2 * 2 * 5 * 64
-    saved = costs["converters_conversions"] - costs["split_conversions"]
-    assert saved == costs["split_strobes"] >= 307 * 2 * 2
-    assert costs["split_hidden_readout_pj"] < costs["converters_hidden_readout_pj"]
+    assert costs["hidden_layers"] == 2 and costs["converters_hidden_layers_without_converters"] == 0
+    for design in ("split", "codes"):
+        assert costs[f"{design}_hidden_layers_without_converters"] == 2
+        # 307 outputs of two groups in each of two layers, in five blocks of 64 columns each.
+        assert costs[f"{design}_sense_amplifiers"] == 2 * 2 * 5 * 64
+        saved = costs["converters_conversions"] - costs[f"{design}_conversions"]
+        assert saved == costs[f"{design}_strobes"] >= 307 * 2 * 2
+        assert costs[f"{design}_hidden_readout_pj"] < costs["converters_hidden_readout_pj"]
 
 
 def test_the_published_groups_use_their_rows(

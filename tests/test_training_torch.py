@@ -21,6 +21,7 @@ from binohm.sim.golden import forward
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 fit = importlib.import_module("binohm.gen.training.fit")
+functions = importlib.import_module("binohm.gen.training.functions")
 model = importlib.import_module("binohm.gen.training.model")
 
 pytestmark = pytest.mark.extras
@@ -79,18 +80,68 @@ def test_golden_gives_the_scores_of_the_model(
         assert trained.validation == pytest.approx(right, abs=1e-6)
 
 
-def test_a_split_convolution_sums_its_groups() -> None:
+def test_a_split_convolution_sums_its_groups_and_passes_gradients_back() -> None:
     shape = Shape(9 * 5, 4, bounds(9 * 5, 16), (6, 6, 5))
     assert shape.bounds == (0, 15, 30, 45)
-    layer = model._Layer(shape, 1.0, last=False)
-    x = model._signs(torch.randn(3, 5, 6, 6))
-    weights = model._signs(layer.latent.detach())
-    windows = torch.nn.functional.unfold(x.double(), 3, padding=1)
-    groups = [
-        weights[:, a:b].double() @ windows[:, a:b] for a, b in itertools.pairwise(shape.bounds)
-    ]
-    wanted = torch.cat(groups, 1).reshape(3, 12, 6, 6)
-    assert torch.equal(layer._convolved(x, weights).double(), wanted)
+    x = functions._signs(torch.randn(3, 5, 6, 6)).requires_grad_()
+    weights = functions._signs(torch.randn(4, 45)).requires_grad_()
+    windows = torch.nn.functional.unfold(x, 3, padding=1)
+    for part in functions.parts(shape):
+        own = slice(part.start, part.stop)
+        wanted = (weights[:, own] @ windows[:, own]).reshape(3, 4, 6, 6)
+        taken, kernels = part.taken(x.detach()), part.kernels(weights.detach())
+        assert torch.equal(part.sums(taken, kernels), wanted)
+        gradient = torch.randint(-9, 10, wanted.shape).float()  # integers: nothing is rounded
+        to_x, to_weights = torch.autograd.grad(wanted, (x, weights), gradient, retain_graph=True)
+        found = part.gradients(gradient, taken, kernels, True)
+        assert torch.equal(found[0], to_x[:, part.inputs])
+        assert torch.equal(part.weights(found[1]), to_weights[:, own])
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(5, 1, (0, 5)),
+        Shape(65, 8, (0, 21, 43, 65)),
+        Shape(27, 3, (0, 13, 27), (4, 6, 3)),
+        Shape(27, 65, (0, 9, 15, 27), (8, 4, 3), True),
+        Shape(9, 8, (0, 9), (5, 7, 1), True),
+    ],
+    ids=str,
+)
+def test_compiled_votes_are_those_of_pytorch(shape: Shape, training: bool) -> None:
+    """As far as floats go: votes are equal, gradients and statistics of up to 100 nearly."""
+    torch.manual_seed(shape.outputs)
+    layer = model._Layer(shape, 1.0, last=False).train(training)
+    with torch.no_grad():
+        for parameter in (layer.norm.weight, layer.norm.bias, layer.norm.running_mean):
+            parameter.normal_()
+    before = {key: value.clone() for key, value in layer.norm.state_dict().items()}
+    size = (shape.image[2], *shape.image[:2]) if shape.image else (shape.inputs,)
+    x = torch.randint(-9, 10, (17, *size)).float().requires_grad_()
+    weights = functions._signs(torch.randn(shape.outputs, shape.inputs)).requires_grad_()
+    gradient = None
+    found = []
+    for way in (layer._votes, layer._compiled):
+        layer.norm.load_state_dict(before)
+        counted = way(x, weights)
+        made = [counted.detach()]
+        if training:
+            gradient = torch.randn(counted.shape) if gradient is None else gradient
+            leaves = x, weights, layer.norm.weight, layer.norm.bias
+            made += torch.autograd.grad(counted, leaves, gradient)
+        found.append((*made, layer.norm.running_mean.clone(), layer.norm.running_var.clone()))
+    assert torch.equal(found[0][0], found[1][0]) and found[0][0].unique().numel() > 1
+    for wanted, given in zip(*found, strict=True):
+        assert (wanted - given).abs().max() <= 1e-4
+
+
+def test_what_is_normalised_to_0_votes_1() -> None:
+    layer = model._Layer(Shape(1, 1, (0, 1)), 1.0, last=False)
+    x, weights = torch.tensor([[-2.0], [0.0], [2.0]]), torch.ones(1, 1)
+    assert layer._compiled(x, weights).tolist() == [[-1], [1], [1]]
+    assert layer._votes(x, weights).tolist() == [[-1], [1], [1]]
 
 
 def test_images_are_moved_and_mirrored() -> None:
@@ -111,7 +162,7 @@ def test_images_are_moved_and_mirrored() -> None:
 
 def test_signs_are_straight_through_within_one() -> None:
     x = torch.tensor([-2.0, -0.5, -0.0, 0.0, 0.5, 2.0], requires_grad=True)
-    for sign, passed in ((model._Sign, [0, 1, 1, 1, 1, 0]), (model._Through, [1] * 6)):
+    for sign, passed in ((functions.Sign, [0, 1, 1, 1, 1, 0]), (functions.Through, [1] * 6)):
         for kind in (torch.float32, torch.bfloat16):
             x.grad = None
             y = sign.apply(x.to(kind))

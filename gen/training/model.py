@@ -9,7 +9,6 @@ alone, sums above 256 (above 512 where all are even) are rounded; signs of what 
 not.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,45 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from binohm.gen.training.recipe import EPSILON, KERNEL, POOL, Norm, Recipe, Shape, TrainedLayer
+from binohm.gen.training.functions import Sign, Through, parts
+from binohm.gen.training.recipe import EPSILON, POOL, Norm, Recipe, Shape, TrainedLayer
+from binohm.gen.training.votes import Votes
 
 __all__ = ["Model"]
-
-AREA = KERNEL**2
-
-TINY = 1e-30
-"""Makes zeros positive and changes nothing else that occurs."""
-
-
-class _Sign(torch.autograd.Function):
-    """+1 where at least 0, else -1; the gradient passes where the input is within -1 and +1."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        context.save_for_backward(x)
-        return _signs(x)
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        (x,) = context.saved_tensors
-        passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, x, -1.0, 1.0)
-        return passed
-
-
-class _Through(torch.autograd.Function):
-    """+1 where at least 0, else -1; the gradient passes always."""
-
-    @staticmethod
-    def forward(_: Any, x: Tensor) -> Tensor:
-        return _signs(x)
-
-    @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return gradient
-
-
-def _signs(x: Tensor) -> Tensor:
-    return x.add(TINY).sign_()  # where() takes several times as long
 
 
 class _Layer(nn.Module):
@@ -71,44 +36,40 @@ class _Layer(nn.Module):
         kind = nn.BatchNorm2d if shape.image else nn.BatchNorm1d
         self.norm = None if last else kind(self.groups * shape.outputs, eps=EPSILON / unit**2)
 
-    def forward(self, x: Tensor, error_rate: float) -> Tensor:
-        weights = _Through.apply(self.latent)
+    def forward(self, x: Tensor, error_rate: float, compiled: bool) -> Tensor:
+        weights = Through.apply(self.latent)
         if error_rate:
             weights = weights * (1 - 2 * torch.empty_like(weights).bernoulli_(error_rate))
         if self.norm is None:
             return x.float() @ weights.T * (self.unit / self.shape.inputs**0.5)
-        weights = weights.to(x.dtype)
-        sums = self._convolved(x, weights) if self.shape.image else self._products(x, weights)
+        way = self._compiled if compiled else self._votes
+        votes = way(x, weights.to(x.dtype))
+        return votes if self.groups == 1 else Through.apply(votes)
+
+    def _votes(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Votes of the groups, added up."""
+        assert self.norm is not None
+        groups = parts(self.shape)
+        sums = [group.sums(group.taken(x), group.kernels(weights)) for group in groups]
+        joined = torch.cat(sums, 1)
         if self.shape.pool:
-            sums = functional.max_pool2d(sums, POOL)
-        bits = _Sign.apply(self.norm(sums))
-        if self.groups == 1:
-            return bits
-        ballots = bits.movedim(1, -1).unflatten(-1, (self.groups, -1))  # channels stay neighbours
-        return _Through.apply(ballots.sum(-2)).movedim(-1, 1)
+            joined = functional.max_pool2d(joined, POOL)
+        bits = Sign.apply(self.norm(joined)).movedim(1, -1)  # channels stay neighbours
+        return bits.unflatten(-1, (self.groups, -1)).sum(-2).movedim(-1, 1)
 
-    def _products(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Sums (N, groups * outputs) of vectors (N, inputs)."""
-        parts = np.diff(self.shape.bounds).tolist()
-        pairs = zip(x.split(parts, 1), weights.split(parts, 1), strict=True)
-        return torch.cat([part @ matrix.T for part, matrix in pairs], 1)
-
-    def _convolved(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Sums (N, groups * outputs, H, W) of images (N, C, H, W), one group after another.
-
-        A group may begin inside a kernel: then it takes all channels it has a weight of, and zeros
-        stand for the weights of its neighbours.
-        """
-        sums = []
-        for start, stop in pairwise(self.shape.bounds):
-            first, last = start // AREA, -(-stop // AREA)
-            around = start - AREA * first, AREA * last - stop
-            kernels = functional.pad(weights[:, start:stop], around)
-            kernels = kernels.unflatten(1, (last - first, KERNEL, KERNEL))
-            part = x[:, first:last].contiguous(memory_format=torch.channels_last)
-            kernels = kernels.contiguous(memory_format=torch.channels_last)
-            sums.append(functional.conv2d(part, kernels, padding=KERNEL // 2))
-        return torch.cat(sums, 1)
+    def _compiled(self, x: Tensor, weights: Tensor) -> Tensor:
+        """The same by :mod:`binohm.gen.training.votes`, on a processor."""
+        norm = self.norm
+        assert norm is not None
+        given = None if norm.training else (norm.running_mean, norm.running_var)
+        found = norm.weight, norm.bias, self.shape, norm.eps, given
+        votes, mean, variance = Votes.apply(x, weights, *found)
+        if norm.training:
+            count = votes.numel() // self.shape.outputs
+            norm.running_mean.lerp_(mean, norm.momentum)
+            norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)
+            norm.num_batches_tracked += 1
+        return votes
 
 
 class Model(nn.Module):
@@ -116,11 +77,16 @@ class Model(nn.Module):
 
     Takes pixels as :func:`binohm.gen.training.fit.levels` gives them, shape (N, H, W, C) or (N,
     pixels), and gives scores over the root of their inputs.
+
+    Attributes
+    ----------
+    compiled : bool
+        Whether a processor counts votes by :mod:`binohm.gen.training.votes`, not by PyTorch.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.error_rate = recipe.error_rate
+        self.error_rate, self.compiled = recipe.error_rate, True
         shapes = recipe.layers
         unit = 1.0 if recipe.pixel_bits == 1 else 1 / ((1 << recipe.pixel_bits) - 1)
         self.layers = nn.ModuleList(
@@ -131,10 +97,11 @@ class Model(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 4:
             x = x.permute(0, 3, 1, 2)  # of such strides that channels lie next to each other
+        compiled = self.compiled and x.device.type == "cpu"
         for layer in self.layers:
             if x.dim() == 4 and not layer.shape.image:
                 x = x.permute(0, 2, 3, 1).flatten(1)
-            x = layer(x, self.error_rate)
+            x = layer(x, self.error_rate, compiled)
         return x
 
     def clip(self) -> None:
