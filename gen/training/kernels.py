@@ -141,15 +141,15 @@ def spread_corners(
     """:func:`spread`, to the corner that was the largest; 0 to the other three."""
     zero = np.float32(0)
     rows, columns, outputs = largest.shape
+    value = np.empty(outputs, np.float32)
     for row in range(rows):
         for column in range(columns):
             for k in range(outputs):
                 apart = largest[row, column, k] - mean[k]
                 inside = abs(apart * scale[k] + beta[k]) < 1
                 passed = gradient[row, column, k] if inside else zero
-                value = scale[k] * passed - slope[k] * apart - level[k]
-                at = corner[row, column, k]
-                to[row, 0, column, 0, k] = value if at == 0 else zero
-                to[row, 0, column, 1, k] = value if at == 1 else zero
-                to[row, 1, column, 0, k] = value if at == 2 else zero
-                to[row, 1, column, 1, k] = value if at == 3 else zero
+                value[k] = scale[k] * passed - slope[k] * apart - level[k]
+            for at in range(4):  # each a loop of few arrays, which the compiler makes vectors of
+                for k in range(outputs):
+                    here = corner[row, column, k] == at
+                    to[row, at // 2, column, at % 2, k] = value[k] if here else zero
