@@ -1,8 +1,8 @@
 """What stands behind the sums of a layer, each in one pass through memory; compiled by numba.
 
-PyTorch passes a dozen times over all sums of a split layer, and memory is what such training waits
-for. Here rows are images or the pixels of images, columns are the outputs of a group. All arrays
-are contiguous float32, but for corners. What is added up is added up in blocks of rows, whose
+PyTorch passes a dozen times over all sums of a split layer, and memory is what that waits for. Here
+rows are images or the pixels of images, columns are the outputs of a group. All arrays are
+contiguous float32, but for corners. What is added up is added up in blocks of rows, whose
 ``limits`` are those of :func:`blocks`, so that little is lost to rounding. All of it runs on one
 thread: it is a tenth of the work, and numba's threads wait for each other on processors that are
 busy with something else, 25 times as long as the work takes (measured beside a training).

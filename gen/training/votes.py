@@ -1,6 +1,6 @@
 """The votes of a layer's groups, and their gradient, on a processor.
 
-Training waits for memory, not for products: all that stands behind the sums is done in one pass
+What stands behind the sums waits for memory, so all of it is done in one pass
 (:mod:`binohm.gen.training.kernels`), and of what a pool follows only the largest sums are kept.
 """
 
