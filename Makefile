@@ -25,7 +25,7 @@ $(VENV)/dev: $(VENV)/runtime
 
 # PyTorch and what draws: training and its benchmarks; what tests of `extras` need.
 $(VENV)/train: $(VENV)/dev
-	$(BIN)/pip install -q --editable '.[train]' --group bench --group extras && touch $@
+	$(BIN)/pip install -q --editable '.[train]' --group extras && touch $@
 
 # The cores, yosys, and a compiler for what they run.
 $(VENV)/soc: $(VENV)/train

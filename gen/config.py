@@ -14,7 +14,7 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,9 +32,16 @@ __all__ = [
     "DeviceConfig",
     "GoalConfig",
     "HostConfig",
+    "Keys",
     "load",
+    "put",
+    "read",
+    "settle",
     "template",
 ]
+
+Keys = tuple[str, ...]
+"""A key in parts, such as ``("array", "rows")``."""
 
 Auto = Literal["auto"]
 MAX_SIDE = 4096
@@ -362,16 +369,51 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     ConfigError
         See the module.
     """
-    raw = {} if path is None else _read(path)
+    raw = {} if path is None else read(path)
     changed = [_override(raw, text) for text in overrides]
+
+    def where(keys: Keys) -> str:
+        given = path is None or any(_overlap(keys, key) for key in changed)
+        return "--set " if given else f"{path}: "
+
+    return settle(raw, where)
+
+
+def settle(raw: dict[str, Any], where: Callable[[Keys], str]) -> Config:
+    """The configuration that tables of keys and values make.
+
+    Parameters
+    ----------
+    where : callable
+        What an error says first, for a key in parts.
+
+    Raises
+    ------
+    ConfigError
+        See the module.
+    """
     try:
         return Config.model_validate(raw)
     except ValidationError as invalid:
         first = invalid.errors()[0]
         keys = _location(first["loc"])
-        given = path is None or any(_overlap(keys, key) for key in changed)
-        where = "--set " if given else f"{path}: "
-        raise ConfigError(f"{where}{_explain(keys, first['type'], raw)}") from invalid
+        raise ConfigError(f"{where(keys)}{_explain(keys, first['type'], raw)}") from invalid
+
+
+def put(raw: dict[str, Any], keys: Keys, value: object, where: str) -> None:
+    """Set a key, given in parts, in tables of keys and values.
+
+    Raises
+    ------
+    ConfigError
+        If a part of it is a value: ``where`` comes first.
+    """
+    table = raw
+    for part in keys[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{where}: {part} is a value and has no keys")
+    table[keys[-1]] = value
 
 
 def template() -> str:
@@ -395,7 +437,14 @@ def template() -> str:
     return "".join(parts)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """Tables of keys and values of a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it is no TOML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -412,18 +461,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
-def _override(raw: dict[str, Any], text: str) -> tuple[str, ...]:
+def _override(raw: dict[str, Any], text: str) -> Keys:
     """Put one ``KEY=VALUE`` into ``raw``; the key in parts."""
     key, equals, value = text.partition("=")
     keys = tuple(part.strip() for part in key.split("."))
     if not equals or not all(keys):
         raise ConfigError(f"--set {text}: must be KEY=VALUE, such as array.rows=64")
-    table = raw
-    for part in keys[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {text}: {part} is a value and has no keys")
-    table[keys[-1]] = _value(text, value.strip())
+    put(raw, keys, _value(text, value.strip()), f"--set {text}")
     return keys
 
 
@@ -457,7 +501,7 @@ def _default(key: str, value: object) -> str:
     return f'# {key} = "..."\n' if value is None else f"{key} = {json.dumps(value)}\n"
 
 
-def _location(location: tuple[int | str, ...]) -> tuple[str, ...]:
+def _location(location: tuple[int | str, ...]) -> Keys:
     """The keys of an error, without what pydantic adds to tell the members of a union apart."""
     return tuple(str(part) for part in location[: _depth(location[0])])
 
@@ -466,11 +510,11 @@ def _depth(section: int | str) -> int:
     return 3 if section == "layers" else 2
 
 
-def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def _overlap(one: Keys, other: Keys) -> bool:
     return all(a == b for a, b in zip(one, other, strict=False))
 
 
-def _explain(keys: tuple[str, ...], kind: str, raw: dict[str, Any]) -> str:
+def _explain(keys: Keys, kind: str, raw: dict[str, Any]) -> str:
     name = ".".join(keys)
     if kind == "extra_forbidden":
         siblings = _fields(keys[0]) if len(keys) > 1 else Config.model_fields

@@ -9,7 +9,7 @@ the device view with the model of the devices.
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from binohm.sim.directory import Build, open_build
 from binohm.sim.loop import Block, compile_loop, launch
 from binohm.sim.packed import Packed
 
-__all__ = ["Engine", "RunResult", "View", "run"]
+__all__ = ["Engine", "RunResult", "View", "fitting", "lossy", "run"]
 
 Engine = Literal["rtl", "packed", "golden", "device"]
 View = Literal["digital", "device", "storage"]
@@ -200,14 +200,21 @@ def _load(path: Path) -> tuple[Network, tuple[LayerPlan, ...] | None]:
     return build.network, build.plan.layers
 
 
-def _require_exact(layers: tuple[LayerPlan, ...] | None) -> None:
-    for layer in layers or ():
+def lossy(layers: Sequence[LayerPlan]) -> LayerPlan | None:
+    """The first layer whose converters cannot tell all sums apart, if any."""
+    for layer in layers:
         array = layer.array
         if array.readout == "adc" and array.rows > (1 << array.adc_bits) - 1:
-            raise OutputError(
-                f"layer {layer.name} has a lossy converter, which --engine packed does not know; "
-                "use golden"
-            )
+            return layer
+    return None
+
+
+def _require_exact(layers: tuple[LayerPlan, ...] | None) -> None:
+    if (layer := lossy(layers or ())) is not None:
+        raise OutputError(
+            f"layer {layer.name} has a lossy converter, which --engine packed does not know; "
+            "use golden"
+        )
 
 
 def _golden(network: Network, images: Images, layers: tuple[LayerPlan, ...] | None) -> Ints:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from binohm.gen.__main__ import main
 from binohm.gen.verilog import to_verilog
 from binohm.sim.runner import run_bench
 from binohm.sim.tools import SIMULATORS
 
 Bench = Callable[..., None]
+Binohm = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -58,5 +60,17 @@ def bench(tmp_path: Path, simulator: str) -> Bench:
             simulator=simulator,
             variables={f"FACT_{key.upper()}": str(value) for key, value in facts.items()},
         )
+
+    return run
+
+
+@pytest.fixture
+def binohm(capsys: pytest.CaptureFixture[str]) -> Binohm:
+    """Run a command in this process: status, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
 
     return run

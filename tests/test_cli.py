@@ -29,18 +29,6 @@ Said = tuple[int, str, str]
 Binohm = Callable[..., Said]
 
 
-@pytest.fixture
-def binohm(capsys: pytest.CaptureFixture[str]) -> Binohm:
-    """Run a command in this process: status, stdout, stderr."""
-
-    def run(*arguments: object) -> Said:
-        status = main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
-
-
 def small(path: Path) -> Path:
     """Write a small network."""
     network = random_network(np.random.default_rng(1), (12, 8, 3))

@@ -15,8 +15,8 @@ STDLIB = sys.stdlib_module_names
 
 MAY_IMPORT = {
     "hdl": {"amaranth", "binohm.hdl"},
-    "gen": {"amaranth", "h5py", "jinja2", "numba", "numpy", "onnx", "pydantic", "rich", "torch",
-            "typer", "binohm.gen", "binohm.hdl"},
+    "gen": {"amaranth", "distributed", "h5py", "jinja2", "matplotlib", "numba", "numpy", "onnx",
+            "pydantic", "rich", "torch", "typer", "binohm.gen", "binohm.hdl"},
     "sim": {"cocotb", "cocotb_tools", "find_libpython", "numpy", "binohm.sim",
             "binohm.gen.network", "binohm.gen.plan", "binohm.gen.errors"},
 }  # fmt: skip
@@ -25,6 +25,9 @@ MAY_IMPORT = {
 COMMANDS, TRAIN = "gen/cli/commands.py", "gen/cli/train_commands.py"
 ACTIONS, ON_ARRAY = "gen/cli/actions.py", "gen/cli/on_array.py"
 SOC, PROCESSOR = "gen/cli/soc_command.py", "gen/cli/processor.py"
+EXPLORE, EXPLORING = "gen/cli/explore_command.py", "gen/cli/exploring.py"
+DRAWING = "gen/cli/drawing.py"
+MEETING = {ACTIONS, ON_ARRAY, PROCESSOR, EXPLORING, DRAWING}
 """The command line's modules, which alone may import sim; the commands inside their functions."""
 
 DATA = {"gen/network.py", "gen/layers.py", "gen/plan.py", "gen/arrays.py", "gen/errors.py"}
@@ -43,11 +46,16 @@ ONLY = {
     "binohm.gen.cli.commands": {"gen/__main__.py"},
     "binohm.gen.cli.train_commands": {COMMANDS},
     "binohm.gen.cli.soc_command": {COMMANDS},
-    "binohm.gen.cli.actions": {COMMANDS, TRAIN, SOC},
+    "binohm.gen.cli.explore_command": {COMMANDS},
+    "binohm.gen.cli.actions": {COMMANDS, TRAIN, SOC, EXPLORE},
     "binohm.gen.cli.on_array": {TRAIN},
     "binohm.gen.cli.processor": {SOC},
-    "binohm.sim": {COMMANDS, TRAIN, ACTIONS, ON_ARRAY, PROCESSOR},
-    "typer": {"gen/__main__.py", COMMANDS, TRAIN, SOC, "gen/cli/options.py"},
+    "binohm.gen.cli.exploring": {EXPLORE},
+    "binohm.gen.cli.drawing": {ACTIONS, EXPLORING},
+    "binohm.sim": {COMMANDS, TRAIN, *MEETING},
+    "distributed": {EXPLORING},
+    "matplotlib": {"gen/exploration/plot.py"},
+    "typer": {"gen/__main__.py", COMMANDS, TRAIN, SOC, EXPLORE, "gen/cli/options.py"},
     "h5py": {"gen/importer/keras.py"},
     "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
     "torch": {f"gen/training/{name}.py" for name in ("fit", "functions", "model", "votes")},
@@ -117,7 +125,7 @@ def test_packages_keep_to_their_layer(name: str) -> None:
     for found in imports(ROOT / name):
         ours = any(found.of(module) for module in allowed)
         command = found.of("binohm.sim") and (
-            name in {ACTIONS, ON_ARRAY, PROCESSOR} or (name in {COMMANDS, TRAIN} and found.deferred)
+            name in MEETING or (name in {COMMANDS, TRAIN} and found.deferred)
         )
         bench = name.startswith("sim/benches/") and found.of("cocotbext.axi")  # for tests only
         assert ours or command or bench or found.name.split(".")[0] in STDLIB, (

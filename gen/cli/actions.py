@@ -1,7 +1,7 @@
 """What the commands do, from arguments to figures; :mod:`binohm.gen.cli.commands` prints them.
 
-Here the generator meets the simulation: with the commands, the only module of ``gen`` that imports
-``binohm.sim``. Importing it takes a while, so the commands import it when they run.
+Here the generator meets the simulation. Importing it takes a while, so the commands import it when
+they run.
 """
 
 import json
@@ -19,9 +19,10 @@ import numpy as np
 from binohm.gen import config as configuration
 from binohm.gen.build import board_module
 from binohm.gen.cli.console import bar, status
+from binohm.gen.cli.drawing import device_maps
 from binohm.gen.cycles import predict
 from binohm.gen.emit import write_build
-from binohm.gen.errors import ConfigError, DataError, OutputError, ToolError
+from binohm.gen.errors import ConfigError, OutputError, ToolError
 from binohm.gen.fpga import boards, flow
 from binohm.gen.importer.qonnx import import_model
 from binohm.gen.macros import datasheet
@@ -30,7 +31,6 @@ from binohm.gen.mapping import map_network
 from binohm.gen.network import Network
 from binohm.gen.output import replacing
 from binohm.gen.pictures import made_up
-from binohm.gen.plan import Plan
 from binohm.gen.reporting.energy import baseline
 from binohm.gen.reporting.energy import figures as energy_figures
 from binohm.gen.reporting.report import render_html
@@ -46,8 +46,6 @@ from binohm.sim.board.port import Port
 from binohm.sim.conformance import Promise
 from binohm.sim.datasets import Labelled
 from binohm.sim.datasets import load as load_data
-from binohm.sim.device import draw, measured
-from binohm.sim.device.physics import Device
 from binohm.sim.directory import open_build
 from binohm.sim.events import count, measure
 from binohm.sim.fetch import places
@@ -103,32 +101,12 @@ def build(
         pictures = running.fitting(network, labelled(data)[0][:PICTURES])
     cycles = predict(network, plan, images=len(pictures)).results
     bench = checking.bench_files(network, plan, pictures, cycles=cycles)
+    maps = device_maps(settled, plan)
+    texts = None if maps is None else {name: made.text() for name, made in maps.items()}
     return write_build(
         output, network, plan, config=settled.model_dump(), bench_files=bench,
-        device=device_maps(settled, plan), force=force,
+        device=texts, force=force,
     )  # fmt: skip
-
-
-def device_maps(config: configuration.Config, plan: Plan) -> dict[str, str] | None:
-    """Text of the device map of every tile, drawn or measured; None without ``[device]``."""
-    if config.device is None:
-        return None
-    values = config.device.model_dump(exclude={"seed", "map"})
-    seed, file = config.device.seed, config.device.map
-    try:
-        device = Device(**values)
-    except ValueError as error:
-        raise ConfigError(f"device.{error}") from error
-    try:
-        if file is None:
-            maps = draw.draw(device, plan, seed)
-        else:
-            maps = measured.load(Path(file), plan, device, seed)
-    except OSError as error:
-        raise DataError(f"device.map = {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"device.map = {error}" if file else f"device: {error}") from error
-    return {name: made.text() for name, made in maps.items()}
 
 
 def check(

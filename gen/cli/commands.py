@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from binohm.gen.cli.explore_command import explore
 from binohm.gen.cli.options import Force, Json
 from binohm.gen.cli.soc_command import soc
 from binohm.gen.cli.train_commands import train
@@ -29,6 +30,9 @@ app = typer.Typer(
     epilog="Example: binohm demo",
 )
 app.add_typer(train, name="train")
+app.command("explore", epilog="Example: binohm explore digits -c sweep.toml -o out --data digits")(
+    explore
+)
 app.command("soc", epilog="Example: binohm soc mnist_cnn.npz --slots 128 --data mnist")(soc)
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A build directory.")]

@@ -28,7 +28,7 @@ def note(text: str) -> None:
 
 
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table. Numbers stand right; every cell is plain text."""
+    """Print a table. Numbers stand right and are never cut; every cell is plain text."""
     console = _console(stderr=False)
     table = Table(
         title=escape(title), title_justify="left", title_style="bold", box=None,
@@ -36,7 +36,11 @@ def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object
     )  # fmt: skip
     for index, head in enumerate(heads):
         numeric = all(isinstance(row[index], int | float | None) for row in rows)
-        table.add_column(head, justify="right" if numeric else "left", header_style="dim")
+        widest = max((len(_text(row[index])) for row in rows), default=0) if numeric else None
+        table.add_column(
+            head, justify="right" if numeric else "left", header_style="dim", overflow="fold",
+            min_width=widest,
+        )  # fmt: skip
     for row in rows:
         table.add_row(*(escape(_text(cell)) for cell in row))
     console.print(table)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from binohm.gen.cli.options import Json
+from binohm.gen.cli.options import Costs, Json
 
 __all__ = ["soc"]
 
@@ -66,9 +66,7 @@ def soc(
     header: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the tables of C and run nothing.")
     ] = None,
-    technology: Annotated[
-        Path | None, typer.Option(help="What events cost: `binohm init --technology` writes one.")
-    ] = None,
+    technology: Costs = None,
     as_json: Json = False,
 ) -> None:
     """Run a convolution on a RISC-V core, with and without the unit; exit 1 if a result differs."""

@@ -1,0 +1,1 @@
+"""Exploration: many designs of one network, or of several, side by side."""
