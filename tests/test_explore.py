@@ -266,6 +266,10 @@ def test_bad_input_is_one_line(binohm: Binohm, tmp_path: Path) -> None:
     status, _, err = binohm(*start, "-o", out, "--scheduler", "tcp://127.0.0.1:9")
     assert status == 2
     assert err.startswith("binohm: error: --scheduler tcp://127.0.0.1:9: nobody answers there")
+    status, _, err = binohm(*start, "-o", out, "--workers", 1, "--y", "speed")
+    assert status == 2
+    assert err.startswith("binohm: error: --y speed: must be one of array.rows, arrays, cells,")
+    assert (out / "table.csv").is_file()  # what was evaluated is not lost
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("years of work")

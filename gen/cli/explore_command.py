@@ -77,9 +77,9 @@ def explore(
     rows = table.rows(designs, found)
     if all("refused" in row for row in rows):
         raise CapacityError(f"{config}: no design can be built: {rows[0]['refused']}")
-    axis, figure = plot.choose(designs, rows, x, y)
     with replacing(output / "table.csv", force=True) as path:
         path.write_text(table.as_csv(designs, rows), encoding="utf-8")
+    axis, figure = plot.choose(designs, rows, x, y)
     with replacing(output / "plot.svg", force=True) as path:
         plot.plot(path, designs, rows, axis, figure)
     if before:

@@ -8,6 +8,7 @@ commands import it when they run.
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -196,18 +197,20 @@ def explore(
     names = [
         Store.name(point, prints[point.model], seen, _measured(point)) for point in sweep.points
     ]
-    found = {name: kept for name in names if (kept := store.read(name)) is not None}
-    before = sum(name in found for name in names)
+    times = Counter(names)
+    found = {name: kept for name in times if (kept := store.read(name)) is not None}
+    done = before = sum(times[name] for name in found)
     missing = {
         name: point for name, point in zip(names, sweep.points, strict=True) if name not in found
     }
-    progress(before, len(names))
+    progress(done, len(names))
     if missing:
         with _client(min(workers or _cores(), len(missing)), scheduler) as client:
             for name, figures in _evaluated(client, missing, networks, looks):
                 store.write(name, figures)
                 found[name] = figures
-                progress(sum(name in found for name in names), len(names))
+                done += times[name]
+                progress(done, len(names))
     return [found[name] for name in names], before
 
 

@@ -5,6 +5,7 @@ the costs, and the version of binohm. A sweep that is changed finds what has not
 """
 
 import json
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -46,7 +47,7 @@ class Store:
     @staticmethod
     def name(point: Point, *facts: str) -> str:
         """Of the file of a point; ``facts`` are fingerprints of what is not in the point."""
-        known = [version("binohm"), point.split, point.config.model_dump(), *facts]
+        known = [_version(), point.split, point.config.model_dump(), *facts]
         return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:24]
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -61,3 +62,8 @@ class Store:
         """Keep figures, whole or not at all."""
         with replacing(self.folder / f"{name}.json", force=True) as beside:
             beside.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+@cache
+def _version() -> str:
+    return version("binohm")
