@@ -71,11 +71,13 @@ def test_a_design_that_two_grids_have_is_there_once(tmp_path: Path) -> None:
 
 
 def test_several_models_are_an_axis(tmp_path: Path) -> None:
-    found = sweep(tmp_path, "[[grid]]\narray.rows = [32, 64]\n", "a.npz", "b.npz")
+    models = ("x/a.npz", "x/b.npz", "y/b.npz")
+    found = sweep(tmp_path, "[[grid]]\narray.rows = [32, 64]\n", *models)
     assert found.axes == ("model", "array.rows")
     assert [tuple(point.values.values()) for point in found.points] == [
-        ("a.npz", 32), ("a.npz", 64), ("b.npz", 32), ("b.npz", 64),
+        ("a", 32), ("a", 64), ("x/b.npz", 32), ("x/b.npz", 64), ("y/b.npz", 32), ("y/b.npz", 64),
     ]  # fmt: skip
+    assert [point.model for point in found.points] == [m for m in models for _ in range(2)]
     assert found.labels == {"model": "model", "array.rows": "rows"}
 
 

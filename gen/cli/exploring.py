@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -238,10 +237,13 @@ def _client(workers: int, scheduler: str | None) -> AbstractContextManager["Clie
         raise ToolError(
             "exploring takes Dask, which is missing: pip install '.[explore]' in the repository"
         ) from error
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # Processes that end complain of one another.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is None:
-        here = partial(Client, dashboard_address="127.0.0.1:0", threads_per_worker=1)
-        made: AbstractContextManager[Client] = here(n_workers=workers, processes=workers > 1)
+        made: AbstractContextManager[Client] = Client(
+            n_workers=workers, threads_per_worker=1, processes=workers > 1,
+            dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL,
+        )  # fmt: skip
         return made
     try:
         reached: AbstractContextManager[Client] = Client(scheduler, timeout=ANSWER_S)

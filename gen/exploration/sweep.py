@@ -50,7 +50,7 @@ class Point:
     Parameters
     ----------
     values : mapping
-        Of every axis, by its name.
+        Of every axis, by its name; of a model, its file's name without suffix, if that will do.
     model : str
         As it was given.
     split : int
@@ -113,9 +113,11 @@ def load(path: Path, models: Sequence[str]) -> Sweep:
     varied = [key for key in keys if len({repr(design.get(key)) for design in designs}) > 1]
     axes = ([MODEL] if len(models) > 1 else []) + varied
     points: list[Point] = []
-    for model in models:
+    stems = [Path(model).stem for model in models]
+    for model, stem in zip(models, stems, strict=True):
+        short = stem if stems.count(stem) == 1 else model
         for design in designs:
-            values = {key: {MODEL: model, **design}.get(key) for key in axes}
+            values = {key: {MODEL: short, **design}.get(key) for key in axes}
             points += _chips(path, raw, design, draws, model, values)
     return Sweep(tuple(axes), draws, tuple(points))
 
