@@ -8,7 +8,7 @@ import pytest
 from binohm.gen.errors import ConfigError
 from binohm.gen.exploration.plot import choose
 from binohm.gen.exploration.sweep import Sweep, load
-from binohm.gen.exploration.table import as_csv, rows
+from binohm.gen.exploration.table import as_csv, beats, rows
 
 TWO_GRIDS = """
 draws = 3
@@ -148,6 +148,12 @@ def test_the_front_is_what_no_other_design_is_better_than(tmp_path: Path) -> Non
 def test_equal_designs_are_both_on_the_front(tmp_path: Path) -> None:
     made = sweep(tmp_path, "[[grid]]\narray.rows = [1, 2]\n")
     assert [row["front"] for row in rows(made, [figures(10, 5)] * 2)] == [True, True]
+
+
+def test_less_is_better_but_for_accuracy() -> None:
+    one, other = figures(10, 5, accuracy=0.9), figures(10, 5, accuracy=0.8)
+    assert beats(one, other, ("accuracy", "cells")) and not beats(other, one, ("accuracy", "cells"))
+    assert not beats(one, other, ("cells", "interval"))
 
 
 def test_chips_become_one_row(tmp_path: Path) -> None:

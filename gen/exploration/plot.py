@@ -6,7 +6,7 @@ from typing import Any
 
 from binohm.gen.errors import ConfigError, ToolError
 from binohm.gen.exploration.sweep import Sweep
-from binohm.gen.exploration.table import FIGURES, PERCENT, Row
+from binohm.gen.exploration.table import FIGURES, PERCENT, Row, beats
 
 __all__ = ["choose", "plot"]
 
@@ -137,7 +137,9 @@ def _points(axes: Any, sweep: Sweep, shown: Sequence[Row], x: str, y: str) -> No
             "; ".join(texts[place]), place, textcoords="offset points", fontsize="x-small",
             xytext=(5, -10 if number % 2 else 4),  # neighbours would write over each other
         )  # fmt: skip
-    best = sorted((row[x], row[y]) for row in shown if not _beaten(row, shown, x, y))
+    best = sorted(
+        (row[x], row[y]) for row in shown if not any(beats(one, row, (x, y)) for one in shown)
+    )
     axes.plot(*zip(*best, strict=True), color="#b0b0b0", linewidth=1.2, zorder=0)
     axes.margins(0.12)
     if coloured:
@@ -146,13 +148,3 @@ def _points(axes: Any, sweep: Sweep, shown: Sequence[Row], x: str, y: str) -> No
         values = [row[key] for row in shown]
         if min(values) > 0 and max(values) > DECADE * min(values):
             scale("log")
-
-
-def _beaten(row: Row, shown: Sequence[Row], x: str, y: str) -> bool:
-    """Whether another design has less of ``x`` and no worse ``y``, or the other way round."""
-    more = -1 if y.startswith("accuracy") else 1
-    mine = row[x], more * row[y]
-    return any(
-        other != mine and other[0] <= mine[0] and other[1] <= mine[1]
-        for other in ((one[x], more * one[y]) for one in shown)
-    )

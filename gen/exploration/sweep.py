@@ -18,7 +18,7 @@ grids stand for the designs of both, so values that belong together get a grid o
     split = [0, 32]                  # cut hidden layers into groups of so many inputs; 0: do not
 
 ``split`` is not trained again (:func:`binohm.gen.split.split`): what it costs is right, what it
-computes is worse than a network trained in this form, which is a model of its own.
+computes can be much worse than a network trained in this form, which is a model of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

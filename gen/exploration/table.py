@@ -9,7 +9,7 @@ from typing import Any
 
 from binohm.gen.exploration.sweep import Point, Sweep
 
-__all__ = ["FIGURES", "PERCENT", "as_csv", "rows"]
+__all__ = ["FIGURES", "PERCENT", "Row", "as_csv", "beats", "rows"]
 
 FIGURES = {
     "arrays": "arrays",
@@ -34,8 +34,11 @@ FIGURES = {
 PERCENT = ("utilisation", "accuracy", "accuracy_sd", "accuracy_min")
 """Shares of 1 that are shown in percent."""
 
-LESS_IS_BETTER = ("cells", "interval", "energy_pj")
-MORE_IS_BETTER = ("accuracy",)
+JUDGED = ("cells", "interval", "energy_pj", "accuracy")
+"""Figures by which designs are on the front."""
+
+MORE_IS_BETTER = ("accuracy", "accuracy_min", "utilisation")
+"""Of all others less is."""
 
 Row = dict[str, Any]
 Figures = Mapping[str, Any]
@@ -57,7 +60,7 @@ def rows(sweep: Sweep, found: Sequence[Figures]) -> list[Row]:
         made.append({**row, "refused": refused[0]} if refused else {**row, **_joined(figures)})
     for row in made:
         if "refused" not in row:
-            row["front"] = not any(_beats(other, row) for other in made if "refused" not in other)
+            row["front"] = not any(beats(other, row) for other in made if "refused" not in other)
     return made
 
 
@@ -74,11 +77,10 @@ def _joined(chips: Sequence[Figures]) -> Row:
     return row
 
 
-def _beats(one: Row, other: Row) -> bool:
-    """Whether one is nowhere worse, and somewhere better."""
-    signs = {**dict.fromkeys(LESS_IS_BETTER, 1), **dict.fromkeys(MORE_IS_BETTER, -1)}
+def beats(one: Row, other: Row, keys: Sequence[str] = JUDGED) -> bool:
+    """Whether one is nowhere worse, and somewhere better, by those figures that it has."""
     apart: list[float] = [
-        sign * (one[key] - other[key]) for key, sign in signs.items() if key in one
+        (-1 if key in MORE_IS_BETTER else 1) * (one[key] - other[key]) for key in keys if key in one
     ]
     return max(apart) <= 0 and min(apart) < 0
 
