@@ -10,10 +10,7 @@ Every mistake raises :class:`~binohm.gen.errors.ConfigError` in one line which n
 made (the file or ``--set``), the key, the value and the range.
 """
 
-import difflib
 import json
-import re
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from binohm.gen.errors import ConfigError
 from binohm.gen.plan import Bus, Cell, Readout
+from binohm.gen.toml import Keys, nearest, override, read
 
 __all__ = [
     "MAX_SIDE",
@@ -32,16 +30,10 @@ __all__ = [
     "DeviceConfig",
     "GoalConfig",
     "HostConfig",
-    "Keys",
     "load",
-    "put",
-    "read",
     "settle",
     "template",
 ]
-
-Keys = tuple[str, ...]
-"""A key in parts, such as ``("array", "rows")``."""
 
 Auto = Literal["auto"]
 MAX_SIDE = 4096
@@ -342,7 +334,7 @@ class Config(_Section):
         for name in self.layers:
             if name not in names:
                 raise ConfigError(
-                    f"layers.{name}: the network has no such layer; {_nearest(name, names)}"
+                    f"layers.{name}: the network has no such layer; {nearest(name, names)}"
                 )
 
 
@@ -370,7 +362,7 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
         See the module.
     """
     raw = {} if path is None else read(path)
-    changed = [_override(raw, text) for text in overrides]
+    changed = [override(raw, text) for text in overrides]
 
     def where(keys: Keys) -> str:
         given = path is None or any(_overlap(keys, key) for key in changed)
@@ -400,22 +392,6 @@ def settle(raw: dict[str, Any], where: Callable[[Keys], str]) -> Config:
         raise ConfigError(f"{where(keys)}{_explain(keys, first['type'], raw)}") from invalid
 
 
-def put(raw: dict[str, Any], keys: Keys, value: object, where: str) -> None:
-    """Set a key, given in parts, in tables of keys and values.
-
-    Raises
-    ------
-    ConfigError
-        If a part of it is a value: ``where`` comes first.
-    """
-    table = raw
-    for part in keys[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"{where}: {part} is a value and has no keys")
-    table[keys[-1]] = value
-
-
 def template() -> str:
     """Text of a configuration file in which every key is explained and has its default."""
     parts = ["# Every key has its default here and may be left out.\n"]
@@ -435,52 +411,6 @@ def template() -> str:
             default = _default(key, info.default)
             parts.append(f"# {default}" if drawn and info.default is not None else default)
     return "".join(parts)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Tables of keys and values of a TOML file.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such file, or it is no TOML.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; `binohm init` writes one") from error
-    except IsADirectoryError as error:
-        raise ConfigError(f"{path}: a folder, not a configuration file") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-
-
-def _override(raw: dict[str, Any], text: str) -> Keys:
-    """Put one ``KEY=VALUE`` into ``raw``; the key in parts."""
-    key, equals, value = text.partition("=")
-    keys = tuple(part.strip() for part in key.split("."))
-    if not equals or not all(keys):
-        raise ConfigError(f"--set {text}: must be KEY=VALUE, such as array.rows=64")
-    put(raw, keys, _value(text, value.strip()), f"--set {text}")
-    return keys
-
-
-def _value(text: str, value: str) -> Any:
-    try:
-        parsed = tomllib.loads(f"value = {value}")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        if re.fullmatch(r"[A-Za-z0-9_-]+", value):
-            return value
-        raise ConfigError(f"--set {text}: the value is neither TOML nor a bare word") from error
-    if len(parsed) > 1:
-        raise ConfigError(f"--set {text}: the value has more than one line")
-    return parsed["value"]
 
 
 def _fields(section: str) -> dict[str, FieldInfo]:
@@ -518,7 +448,7 @@ def _explain(keys: Keys, kind: str, raw: dict[str, Any]) -> str:
     name = ".".join(keys)
     if kind == "extra_forbidden":
         siblings = _fields(keys[0]) if len(keys) > 1 else Config.model_fields
-        return f"{name}: unknown key; {_nearest(keys[-1], list(siblings))}"
+        return f"{name}: unknown key; {nearest(keys[-1], siblings)}"
     value: Any = raw
     for key in keys:
         value = value[key]
@@ -526,8 +456,3 @@ def _explain(keys: Keys, kind: str, raw: dict[str, Any]) -> str:
     if len(keys) < _depth(keys[0]):
         return f"{name} = {shown}: must be a table of keys"
     return f"{name} = {shown}: must be {_allowed(_fields(keys[0])[keys[-1]])}"
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"

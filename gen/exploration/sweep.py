@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from binohm.gen import config as configuration
-from binohm.gen.config import Config, Keys
+from binohm.gen.config import Config
 from binohm.gen.errors import ConfigError
+from binohm.gen.toml import Keys, put, read
 
 __all__ = ["MODEL", "MOST", "Point", "Sweep", "load"]
 
@@ -100,7 +101,7 @@ def load(path: Path, models: Sequence[str]) -> Sweep:
     ConfigError
         Names the file, the key, the value and the range, of a design that is no configuration too.
     """
-    raw = configuration.read(path)
+    raw = read(path)
     draws = _count(path, "draws", raw.pop("draws", 1), 1, 1000)
     grids = raw.pop("grid", None)
     if not isinstance(grids, list) or not all(isinstance(grid, dict) for grid in grids):
@@ -171,7 +172,7 @@ def _chips(
         if key == SPLIT:
             split = _count(path, f"grid: {SPLIT}", value, 0, LARGEST_SPLIT)
         else:
-            configuration.put(raw, tuple(key.split(".")), value, f"{path}: grid: {key}")
+            put(raw, tuple(key.split(".")), value, f"{path}: grid: {key}")
     config = configuration.settle(raw, lambda keys: f"{path}: {_from(keys, design)}")
     if config.device is None and draws > 1:
         raise ConfigError(

@@ -7,7 +7,6 @@ Every mistake raises :class:`~binohm.gen.errors.ConfigError` in one line which n
 key, the value, the range and, for a key that does not exist, the nearest one.
 """
 
-import difflib
 import json
 import math
 import re
@@ -18,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from binohm.gen.errors import ConfigError
+from binohm.gen.toml import nearest, read
 
 __all__ = ["LABELS", "Technology", "load", "sources", "template"]
 
@@ -126,15 +126,15 @@ def load(path: Path | None) -> Technology:
     whole = tomllib.loads(template())
     if path is None:
         return Technology.model_validate(whole)
-    for section, values in _read(path).items():
+    for section, values in read(path, "binohm init --technology").items():
         if section not in whole:
-            raise ConfigError(f"{path}: {section}: unknown section; {_nearest(section, whole)}")
+            raise ConfigError(f"{path}: {section}: unknown section; {nearest(section, whole)}")
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: {section} = {_shown(values)}: must be a table of keys")
         for key, value in values.items():
             name = f"{section}.{key}"
             if key not in whole[section]:
-                raise ConfigError(f"{path}: {name}: unknown key; {_nearest(key, whole[section])}")
+                raise ConfigError(f"{path}: {name}: unknown key; {nearest(key, whole[section])}")
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigError(f"{path}: {name} = {_shown(value)}: must be {_allowed(name)}")
             whole[section][key] = value
@@ -170,17 +170,6 @@ def sources() -> dict[str, tuple[float, str, str]]:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; `binohm init --technology` writes one") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-
-
 def _allowed(name: str) -> str:
     section, key = name.split(".")
     model = Technology.model_fields[section].annotation
@@ -194,8 +183,3 @@ def _shown(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return json.dumps(value, default=str)
-
-
-def _nearest(name: str, known: dict[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
