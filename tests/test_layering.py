@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+TORCH = "fit", "functions", "model", "native", "votes"
+"""Modules of gen/training that import PyTorch."""
+
 PACKAGES = ("hdl", "gen", "sim", "tests", "bench")
 STDLIB = sys.stdlib_module_names
 
@@ -58,9 +61,10 @@ ONLY = {
     "typer": {"gen/__main__.py", COMMANDS, TRAIN, SOC, EXPLORE, "gen/cli/options.py"},
     "h5py": {"gen/importer/keras.py"},
     "onnx": {"gen/importer/qonnx.py", "gen/importer/graph.py", "gen/training/export.py"},
-    "torch": {f"gen/training/{name}.py" for name in ("fit", "functions", "model", "votes")},
+    "torch": {f"gen/training/{name}.py" for name in TORCH},
     "numba": {"gen/training/kernels.py"},
     "binohm.gen.training.kernels": {"gen/training/votes.py"},
+    "binohm.gen.training.native": {"gen/training/votes.py"},
     "binohm.gen.training.functions": {"gen/training/model.py", "gen/training/votes.py"},
     "binohm.gen.training.votes": {"gen/training/model.py"},
     "binohm.gen.training.model": {"gen/training/fit.py"},

@@ -113,7 +113,7 @@ def test_a_split_convolution_sums_its_groups_and_passes_gradients_back() -> None
 def test_compiled_votes_are_those_of_pytorch(shape: Shape, training: bool) -> None:
     """As far as floats go: votes are equal, gradients and statistics of up to 100 nearly."""
     torch.manual_seed(shape.outputs)
-    layer = model._Layer(shape, 1.0, last=False).train(training)
+    layer = model._Layer(shape, 1.0, binary=False, last=False).train(training)
     with torch.no_grad():
         for parameter in (layer.norm.weight, layer.norm.bias, layer.norm.running_mean):
             parameter.normal_()
@@ -123,7 +123,7 @@ def test_compiled_votes_are_those_of_pytorch(shape: Shape, training: bool) -> No
     weights = functions._signs(torch.randn(shape.outputs, shape.inputs)).requires_grad_()
     gradient = None
     found = []
-    for way in (layer._votes, layer._compiled):
+    for way in (layer._votes, lambda *given: layer._compiled(*given, 1)):
         layer.norm.load_state_dict(before)
         counted = way(x, weights)
         made = [counted.detach()]
@@ -138,9 +138,9 @@ def test_compiled_votes_are_those_of_pytorch(shape: Shape, training: bool) -> No
 
 
 def test_what_is_normalised_to_0_votes_1() -> None:
-    layer = model._Layer(Shape(1, 1, (0, 1)), 1.0, last=False)
+    layer = model._Layer(Shape(1, 1, (0, 1)), 1.0, binary=False, last=False)
     x, weights = torch.tensor([[-2.0], [0.0], [2.0]]), torch.ones(1, 1)
-    assert layer._compiled(x, weights).tolist() == [[-1], [1], [1]]
+    assert layer._compiled(x, weights, 1).tolist() == [[-1], [1], [1]]
     assert layer._votes(x, weights).tolist() == [[-1], [1], [1]]
 
 

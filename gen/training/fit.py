@@ -5,7 +5,8 @@ After every epoch the whole state goes to one file; the same recipe on the same 
 from there, and gives what it would have given without a break. A test set has no part in it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -181,12 +182,24 @@ def fit(
         A CSV file, written anew after each epoch: loss and accuracies of all epochs so far.
     """
     session, path = _session(recipe, images, labels, checkpoints)
-    while len(session.history) < recipe.epochs:
-        session.epoch(progress)
-        session.save(path)
-        _write(log, session.history)
+    with _one_thread():
+        while len(session.history) < recipe.epochs:
+            session.epoch(progress)
+            session.save(path)
+            _write(log, session.history)
     _write(log, session.history)
     return session.result()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep PyTorch's own threads from waiting busily where the model's work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def so_far(

@@ -2,10 +2,11 @@
 
 PyTorch passes a dozen times over all sums of a split layer, and memory is what that waits for. Here
 rows are images or the pixels of images, columns are the outputs of a group. All arrays are
-contiguous float32, but for corners. What is added up is added up in blocks of rows, whose
-``limits`` are those of :func:`blocks`, so that little is lost to rounding. All of it runs on one
-thread: it is a tenth of the work, and numba's threads wait for each other on processors that are
-busy with something else, 25 times as long as the work takes (measured beside a training).
+contiguous float32, but for corners, and for sums that come in 16 bits. What is added up is added up
+in blocks of rows, whose ``limits`` are those of :func:`blocks`, so that little is lost to rounding.
+Each runs on the thread that calls it, beside others: numba's own threads wait for each other on
+processors that are busy with something else, 25 times as long as the work takes (measured beside a
+training).
 
 What is normalised is ``(sum - mean) * scale + beta``, with the scale gamma over the root of the
 variance.
@@ -17,14 +18,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["blocks", "corners", "moments", "slopes", "spread", "spread_corners", "vote"]
+__all__ = ["Sums", "blocks", "corners", "moments", "slopes", "spread", "spread_corners", "vote"]
 
 Floats = NDArray[np.float32]
+Sums = NDArray[np.float32] | NDArray[np.int16]
 
 BLOCKS = 16
 """Blocks of rows."""
 
-_compiled: Any = njit(fastmath={"contract"}, cache=True, error_model="numpy")
+_compiled: Any = njit(fastmath={"contract"}, cache=True, error_model="numpy", nogil=True)
 
 
 def blocks(rows: int) -> NDArray[np.int64]:
@@ -53,7 +55,7 @@ def corners(sums: Floats, largest: Floats, corner: NDArray[np.uint8]) -> None:
 
 @_compiled
 def moments(
-    sums: Floats, center: Floats, limits: NDArray[np.int64], first: Floats, second: Floats
+    sums: Sums, center: Floats, limits: NDArray[np.int64], first: Floats, second: Floats
 ) -> None:
     """Of each block: the sums' differences to the center, and the squares of these."""
     for block in range(len(first)):
@@ -68,7 +70,7 @@ def moments(
 
 @_compiled
 def vote(
-    sums: Floats, mean: Floats, scale: Floats, beta: Floats, limits: NDArray[np.int64], to: Floats
+    sums: Sums, mean: Floats, scale: Floats, beta: Floats, limits: NDArray[np.int64], to: Floats
 ) -> None:
     """Add +1 to where a normalised sum is at least 0, else -1."""
     one = np.float32(1)
@@ -81,7 +83,7 @@ def vote(
 
 @_compiled
 def slopes(
-    sums: Floats,
+    sums: Sums,
     gradient: Floats,
     mean: Floats,
     scale: Floats,
@@ -108,7 +110,7 @@ def slopes(
 
 @_compiled
 def spread(
-    sums: Floats,
+    sums: Sums,
     gradient: Floats,
     mean: Floats,
     scale: Floats,

@@ -27,23 +27,23 @@ __all__ = ["Model"]
 class _Layer(nn.Module):
     """Binary weights; sums of each group, normalised, binarised and put to the vote."""
 
-    def __init__(self, shape: Shape, unit: float, *, last: bool) -> None:
+    def __init__(self, shape: Shape, unit: float, *, binary: bool, last: bool) -> None:
         super().__init__()
-        self.shape, self.unit = shape, unit
+        self.shape, self.unit, self.binary = shape, unit, binary
         reach = (6 / (shape.inputs + shape.outputs)) ** 0.5
         self.latent = nn.Parameter(torch.empty(shape.outputs, shape.inputs).uniform_(-reach, reach))
         self.groups = len(shape.bounds) - 1
         kind = nn.BatchNorm2d if shape.image else nn.BatchNorm1d
         self.norm = None if last else kind(self.groups * shape.outputs, eps=EPSILON / unit**2)
 
-    def forward(self, x: Tensor, error_rate: float, compiled: bool) -> Tensor:
+    def forward(self, x: Tensor, error_rate: float, threads: int) -> Tensor:
         weights = Through.apply(self.latent)
         if error_rate:
             weights = weights * (1 - 2 * torch.empty_like(weights).bernoulli_(error_rate))
         if self.norm is None:
             return x.float() @ weights.T * (self.unit / self.shape.inputs**0.5)
-        way = self._compiled if compiled else self._votes
-        votes = way(x, weights.to(x.dtype))
+        weights = weights.to(x.dtype)
+        votes = self._compiled(x, weights, threads) if threads else self._votes(x, weights)
         return votes if self.groups == 1 else Through.apply(votes)
 
     def _votes(self, x: Tensor, weights: Tensor) -> Tensor:
@@ -57,13 +57,13 @@ class _Layer(nn.Module):
         bits = Sign.apply(self.norm(joined)).movedim(1, -1)  # channels stay neighbours
         return bits.unflatten(-1, (self.groups, -1)).sum(-2).movedim(-1, 1)
 
-    def _compiled(self, x: Tensor, weights: Tensor) -> Tensor:
+    def _compiled(self, x: Tensor, weights: Tensor, threads: int) -> Tensor:
         """The same by :mod:`binohm.gen.training.votes`, on a processor."""
         norm = self.norm
         assert norm is not None
         given = None if norm.training else (norm.running_mean, norm.running_var)
         found = norm.weight, norm.bias, self.shape, norm.eps, given
-        votes, mean, variance = Votes.apply(x, weights, *found)
+        votes, mean, variance = Votes.apply(x, weights, *found, threads, self.binary)
         if norm.training:
             count = votes.numel() // self.shape.outputs
             norm.running_mean.lerp_(mean, norm.momentum)
@@ -80,28 +80,34 @@ class Model(nn.Module):
 
     Attributes
     ----------
-    compiled : bool
-        Whether a processor counts votes by :mod:`binohm.gen.training.votes`, not by PyTorch.
+    threads : int
+        In which a processor counts votes by :mod:`binohm.gen.training.votes`; 0: by PyTorch, in
+        its own. A GPU always does it by PyTorch.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.error_rate, self.compiled = recipe.error_rate, True
+        self.error_rate, self.threads = recipe.error_rate, torch.get_num_threads()
         shapes = recipe.layers
         unit = 1.0 if recipe.pixel_bits == 1 else 1 / ((1 << recipe.pixel_bits) - 1)
         self.layers = nn.ModuleList(
-            _Layer(shape, 1.0 if k else unit, last=k == len(shapes) - 1)
+            _Layer(
+                shape,
+                1.0 if k else unit,
+                binary=k > 0 or recipe.pixel_bits == 1,
+                last=k == len(shapes) - 1,
+            )
             for k, shape in enumerate(shapes)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 4:
             x = x.permute(0, 3, 1, 2)  # of such strides that channels lie next to each other
-        compiled = self.compiled and x.device.type == "cpu"
+        threads = self.threads if x.device.type == "cpu" else 0
         for layer in self.layers:
             if x.dim() == 4 and not layer.shape.image:
                 x = x.permute(0, 2, 3, 1).flatten(1)
-            x = layer(x, self.error_rate, compiled)
+            x = layer(x, self.error_rate, threads)
         return x
 
     def clip(self) -> None:
