@@ -93,11 +93,10 @@ def test_gradients_are_those_of_pytorch(shape: Shape) -> None:
         assert torch.equal(kernels.gradients(x[:, part.inputs], *given, None), to_kernels)
 
 
-def _places(shape: Shape, images: int, corner: "np.ndarray | None") -> "tuple[torch.Tensor, ...]":
-    """Indices (N, C, H, W) of the sums that count, row by row."""
+def _places(shape: Shape, images: int, corner: np.ndarray) -> "tuple[torch.Tensor, ...]":
+    """Indices (N, C, H, W) of the sums that a pool keeps, row by row."""
     image, row, column, output = np.indices((images, *shape.result)).reshape(4, -1)
-    if corner is not None:
-        row, column = 2 * row + corner.ravel() // 2, 2 * column + corner.ravel() % 2
+    row, column = 2 * row + corner.ravel() // 2, 2 * column + corner.ravel() % 2
     return tuple(map(torch.from_numpy, (image, output, row, column)))
 
 

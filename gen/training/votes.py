@@ -3,8 +3,8 @@
 What stands behind the sums waits for memory, so all of it is done in one pass
 (:mod:`binohm.gen.training.kernels`), and of what a pool follows only the largest sums are kept.
 
-The images of a batch are shared among threads, each of which takes its own through all of it, on
-one core: what is passed on fits into a cache, and nothing but sums over the batch is waited for.
+The images of a batch are shared among threads, which wait for each other where something is added
+up over the batch.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -36,8 +36,9 @@ class _Group:
 
     def __init__(self, part: Products, weights: Tensor, shape: Shape, binary: bool) -> None:
         self.part, self.shape, self.kernels = part, shape, part.kernels(weights)
-        exact = binary and weights.dtype == torch.float32 and available(shape.inputs)
-        self.native = Kernels(self.kernels, shape) if shape.image and exact else None
+        exact = shape.image and binary and weights.dtype == torch.float32
+        direct = exact and available(shape.inputs)
+        self.native = Kernels(self.kernels, shape) if direct else None
 
     def sums(self, x: Tensor) -> tuple[kernels.Sums, NDArray[np.uint8] | None]:
         """Those that count, a row for each image or each pixel.
