@@ -260,6 +260,12 @@ def test_bad_input_is_one_line(binohm: Binohm, tmp_path: Path) -> None:
         2, "", f"binohm: error: {config_of[0]}: {config_of[1]}\n",
     )  # fmt: skip
     assert not out.exists()
+    for name, value in (("--images", "5"), ("--technology", "costs.toml")):
+        assert binohm(*start, "-o", out, name, value) == (
+            2, "",
+            f"binohm: error: {name} {value}: needs --data; add it, or drop {name}\n",
+        )  # fmt: skip
+    assert not out.exists()
     wrong = tmp_path / "wrong.npz"
     np.savez(wrong, x=np.zeros((2, 5, 5), np.uint8), y=np.zeros(2, np.int64))
     status, _, err = binohm(*start, "-o", out, "--data", wrong, "--workers", 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from binohm.gen.cli.options import Costs, Json
-from binohm.gen.errors import CapacityError
+from binohm.gen.errors import CapacityError, ConfigError
 
 if TYPE_CHECKING:
     from binohm.gen.exploration.sweep import Sweep
@@ -62,6 +62,9 @@ def explore(
     from binohm.gen.output import replacing
     from binohm.gen.reporting.technology import load
 
+    for name, given in (("--images", images), ("--technology", technology)):
+        if given is not None and data is None:
+            raise ConfigError(f"{name} {given}: needs --data; add it, or drop {name}")
     designs = sweep.load(config, models)
     costs = load(technology)
     networks = {model: actions.load_network(model) for model in models}
