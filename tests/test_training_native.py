@@ -1,6 +1,7 @@
 """Convolutions in C, and the threads that share a batch: what PyTorch computes."""
 
 import importlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ SHAPES = [
     Shape(72, 65, (0, 31, 72), (1, 5, 8)),
     Shape(9 * 65, 8, (0, 9 * 65), (5, 4, 65)),
     Shape(9 * 28, 5, (0, 128, 9 * 28), (7, 1, 28)),
+    Shape(9 * 300, 16, (0, 9 * 300), (2, 3, 300)),
     Shape(9, 1, (0, 9), (2, 2, 1), True),
     Shape(9 * 3, 65, (0, 9, 15, 27), (8, 4, 3), True),
     Shape(9 * 8, 3, (0, 9 * 8), (5, 7, 8), True),
@@ -28,7 +30,17 @@ SHAPES = [
     Shape(9 * 2, 3, (0, 18), (20, 12, 2), True),
     Shape(9 * 20, 33, (0, 60, 120, 180), (34, 66, 20), True),
 ]
-"""Groups that begin inside kernels, odd sides, one pixel, 1 to 11 words, several bands of rows."""
+"""Groups that begin inside kernels, odd sides, one pixel, 1 to 15 words, several bands of rows."""
+
+
+@pytest.fixture(params=["cc", "cc -U__AVX2__"])
+def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With vectors, if the processor has them, and without."""
+    native._compiled.cache_clear()
+    monkeypatch.setenv("CC", request.param)
+    assert native._compiled() is not None
+    yield
+    native._compiled.cache_clear()
 
 
 def _bits(*size: int) -> "torch.Tensor":
@@ -49,6 +61,7 @@ def _groups(shape: Shape, images: int) -> "list[tuple[object, ...]]":
     return found
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_sums_are_those_of_pytorch(shape: Shape) -> None:
     torch.manual_seed(len(str(shape)))
@@ -64,6 +77,17 @@ def test_sums_are_those_of_pytorch(shape: Shape) -> None:
             assert corner is None
         rows = wanted.permute(0, 2, 3, 1).reshape(-1, shape.outputs).numpy()
         assert np.array_equal(found, rows)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_all_bits_may_differ() -> None:
+    """All nine pixels of a window count in the middle of an image, four in its corner."""
+    for channels in (8, 300, 3600):
+        x = torch.ones(1, channels, 3, 3).contiguous(memory_format=torch.channels_last)
+        shape = Shape(9 * channels, 2, (0, 9 * channels), (3, 3, channels))
+        sums, _ = native.Kernels(-torch.ones(2, channels, 3, 3), shape).sums(x)
+        assert sums[4].tolist() == [-9 * channels] * 2
+        assert sums[0].tolist() == [-4 * channels] * 2
 
 
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape.pool], ids=str)

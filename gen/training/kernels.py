@@ -18,7 +18,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["Sums", "blocks", "corners", "moments", "slopes", "spread", "spread_corners", "vote"]
+__all__ = [
+    "Sums",
+    "blocks",
+    "corners",
+    "moments",
+    "most",
+    "slopes",
+    "spread",
+    "spread_corners",
+    "vote",
+]
 
 Floats = NDArray[np.float32]
 Sums = NDArray[np.float32] | NDArray[np.int16]
@@ -79,6 +89,15 @@ def vote(
             for k in range(sums.shape[1]):
                 normal = (sums[row, k] - mean[k]) * scale[k] + beta[k]
                 to[row, k] += one if normal >= 0 else -one
+
+
+@_compiled
+def most(votes: Floats) -> None:
+    """Replace each sum of votes by +1 where it is at least 0, else by -1."""
+    one = np.float32(1)
+    for row in range(len(votes)):
+        for k in range(votes.shape[1]):
+            votes[row, k] = one if votes[row, k] >= 0 else -one
 
 
 @_compiled

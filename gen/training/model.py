@@ -43,11 +43,10 @@ class _Layer(nn.Module):
         if self.norm is None:
             return x.float() @ weights.T * (self.unit / self.shape.inputs**0.5)
         weights = weights.to(x.dtype)
-        votes = self._compiled(x, weights, threads) if threads else self._votes(x, weights)
-        return votes if self.groups == 1 else Through.apply(votes)
+        return self._compiled(x, weights, threads) if threads else self._votes(x, weights)
 
     def _votes(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Votes of the groups, added up."""
+        """What most groups vote."""
         assert self.norm is not None
         groups = parts(self.shape)
         sums = [group.sums(group.taken(x), group.kernels(weights)) for group in groups]
@@ -55,7 +54,8 @@ class _Layer(nn.Module):
         if self.shape.pool:
             joined = functional.max_pool2d(joined, POOL)
         bits = Sign.apply(self.norm(joined)).movedim(1, -1)  # channels stay neighbours
-        return bits.unflatten(-1, (self.groups, -1)).sum(-2).movedim(-1, 1)
+        votes = bits.unflatten(-1, (self.groups, -1)).sum(-2).movedim(-1, 1)
+        return votes if self.groups == 1 else Through.apply(votes)
 
     def _compiled(self, x: Tensor, weights: Tensor, threads: int) -> Tensor:
         """The same by :mod:`binohm.gen.training.votes`, on a processor."""

@@ -135,14 +135,14 @@ def _packed(kernels: Floats) -> tuple[NDArray[np.generic], ...]:
     held, below = kernels[:1] != 0, kernels < 0
     count, outside = held.sum(-1).reshape(-1), EDGES.reshape(len(EDGES), -1)
     base = (~outside @ count)[:, None] + 2 * outside @ below.sum(-1).reshape(len(kernels), -1).T
-    return _words(below), _words(held), base.astype(np.int32)
+    return _words(below), _words(held), base.astype(np.int16)
 
 
 def _words(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """The same packed as ``c/sums.c`` has them, (outputs, words)."""
-    packed = np.packbits(bits, axis=-1, bitorder="little").reshape(len(bits), -1)
-    filled = np.zeros((len(bits), -(-packed.shape[1] // WORD) * WORD), np.uint8)
-    filled[:, : packed.shape[1]] = packed
+    """The same packed as ``c/sums.c`` has them, (outputs, 3, words of a row)."""
+    packed = np.packbits(bits, axis=-1, bitorder="little").reshape(*bits.shape[:2], -1)
+    filled = np.zeros((*bits.shape[:2], -(-packed.shape[2] // WORD) * WORD), np.uint8)
+    filled[..., : packed.shape[2]] = packed
     return filled.view(np.uint64)
 
 

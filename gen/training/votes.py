@@ -137,10 +137,12 @@ class _Share:
         return np.stack([s.moments(c) for s, c in zip(self.sums, centers, strict=True)])
 
     def vote(self, norms: list[Norm], to: Floats) -> None:
-        """Write the votes of all groups, added up."""
+        """Write what most groups vote."""
         to[:] = 0
         for sums, norm in zip(self.sums, norms, strict=True):
             sums.vote(norm, to)
+        if len(norms) > 1:
+            kernels.most(to)
 
     def slopes(self, norms: list[Norm], gradient: Floats) -> Floats:
         """Of each group."""
@@ -158,7 +160,7 @@ class _Share:
 
 
 class Votes(torch.autograd.Function):
-    """The sum of the votes of all groups on each output.
+    """The vote of most groups on each output; +1 where they are as many.
 
     Each sum is normalised, and votes +1 where that is at least 0, else -1. The gradient passes to
     the groups whose normalised sum lies within -1 and +1.
@@ -242,11 +244,10 @@ def _split(rows: Floats, shares: list[_Share]) -> list[Floats]:
 
 
 def _each(function: Callable[..., Any], *items: Iterable[Any]) -> Any:
-    """What it gives for each, a thread for each."""
-    given = list(zip(*items, strict=True))
-    if len(given) == 1:
-        return [function(*given[0])]
-    return list(_pool(len(given)).map(lambda own: function(*own), given))
+    """What it gives for each, a thread for each; this one takes the first."""
+    first, *rest = zip(*items, strict=True)
+    begun = [_pool(len(rest)).submit(function, *own) for own in rest]
+    return [function(*first), *(found.result() for found in begun)]
 
 
 @cache

@@ -2,9 +2,9 @@
  * is normalised behind it.
  *
  * Three sums of four have no gradient, and no product with it is formed here: a fourth of the
- * multiplications of a convolution that does not know. There is a list of the kept sums of each
- * output, for the gradient of the kernels, and one of those at each pixel, for that of what comes
- * in. Along each of them, three rows of 24 floats stay in registers.
+ * multiplications of a convolution that does not know. For the gradient of the kernels there is a
+ * list of the kept sums of each output, for that of what comes in, a set of those at each pixel.
+ * Along each of them, three rows of 24 floats stay in registers.
  *
  * Images are (rows, columns, depth) with zeros around them; the depth is the number of channels,
  * filled up with zeros to a multiple of 8, so that a row of a window is a number of chunks of 24.
@@ -14,7 +14,9 @@
 
 #include "shape.h"
 
-enum { CHUNK = 3 * LANES, KERNEL_FLOATS = KERNEL * CHUNK, BAND = 32 };
+enum { CHUNK = 3 * LANES, KERNEL_FLOATS = KERNEL * CHUNK, BAND = 32, BYTES = 8, SET = 64 };
+
+typedef unsigned long long set; /* of outputs, a bit for each */
 
 typedef float lanes
     __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
@@ -24,9 +26,8 @@ typedef struct {
     float *gradient;        /* of an image's kept sums */
     float *by_output;       /* gradients of kept sums, */
     int *window;            /* and where their windows begin */
-    float *by_pixel;        /* the same again, */
-    int *kernel;            /* and where their kernels begin */
-    int *first;             /* of each pixel, in these */
+    set *kept;              /* outputs kept in a pixel: of 2 x 2, four times as many as they need */
+    long sets;              /* that they need */
     int *place;             /* where the first window of 2 x 2 begins */
     long depth, line, size; /* floats of a pixel, a row, an image */
     long chunks;            /* of a row of a window */
@@ -72,10 +73,21 @@ static void spread(long outputs, const short *restrict sum, const float *restric
     }
 }
 
+static inline lanes *at(const float *x, long k) { return (lanes *)(x + k); }
+
+/* In vectors, of which the last overlaps with the one before. */
 static void read_image(const shape *s, work *w, const float *x) {
+    long last = s->channels - LANES;
     for (long i = 0; i < s->rows; i++) {
         for (long j = 0; j < s->columns; j++, x += s->all) {
             float *to = w->image + (i + 1) * w->line + (j + 1) * w->depth;
+            for (long k = 0; k < last; k += LANES) {
+                *at(to, k) = *at(x, k);
+            }
+            if (last >= 0) {
+                *at(to, last) = *at(x, last);
+                continue;
+            }
             for (long k = 0; k < s->channels; k++) {
                 to[k] = x[k];
             }
@@ -84,39 +96,55 @@ static void read_image(const shape *s, work *w, const float *x) {
 }
 
 static void add_image(const shape *s, const work *w, float *to) {
+    long last = s->channels - LANES;
     for (long i = 0; i < s->rows; i++) {
         for (long j = 0; j < s->columns; j++, to += s->all) {
             const float *from = w->back + (i + 1) * w->line + (j + 1) * w->depth;
-            for (long k = 0; k < s->channels; k++) {
-                to[k] += from[k];
+            if (last < 0) {
+                for (long k = 0; k < s->channels; k++) {
+                    to[k] += from[k];
+                }
+                continue;
             }
+            lanes end = *at(to, last) + *at(from, last);
+            for (long k = 0; k < last; k += LANES) {
+                *at(to, k) += *at(from, k);
+            }
+            *at(to, last) = end;
         }
     }
 }
 
-/* The list of each pixel: what is kept in its first corner, the second, the third, the fourth. */
-static void list_by_pixel(const shape *s, const work *w, const unsigned char *corner) {
-    int count = 0;
+/* Bytes of 0 to 3: a bit for each of 8 that is equal to the one wanted. */
+static inline set equal(set bytes, long wanted) {
+    const set ones = 0x0101010101010101, gather = 0x0102040810204080;
+    bytes ^= wanted * ones;
+    return (~(bytes | bytes >> 1) & ones) * gather >> 56;
+}
+
+/* Those of up to 64 outputs that are kept in a corner. */
+static inline set kept(const unsigned char *corner, long count, long wanted) {
+    long size = count < SET ? count : SET, whole = size - size % BYTES;
+    set found = 0, bytes;
+    for (long k = 0; k < whole; k += BYTES) {
+        memcpy(&bytes, corner + k, BYTES);
+        found |= equal(bytes, wanted) << k;
+    }
+    for (long k = whole; k < size; k++) {
+        found |= (set)(corner[k] == wanted) << k;
+    }
+    return found;
+}
+
+static void keep(const shape *s, const work *w, const unsigned char *corner) {
+    set *to = w->kept;
     for (long e = 0; e < w->pixels; e++, corner += s->outputs) {
-        const float *gradient = w->gradient + e * s->outputs;
-        int counts[4] = {0}, at[4];
-        for (long k = 0; k < s->outputs; k++) {
-            counts[1] += corner[k] == 1;
-            counts[2] += corner[k] == 2;
-            counts[3] += corner[k] == 3;
-        }
-        counts[0] = s->outputs - counts[1] - counts[2] - counts[3];
         for (long q = 0; q < 4; q++) {
-            w->first[4 * e + q] = at[q] = count;
-            count += counts[q];
-        }
-        for (long k = 0; k < s->outputs; k++) {
-            int to = at[corner[k]]++;
-            w->by_pixel[to] = gradient[k];
-            w->kernel[to] = k * KERNEL_FLOATS;
+            for (long k = 0; k < s->outputs; k += SET) {
+                *to++ = kept(corner + k, s->outputs - k, q);
+            }
         }
     }
-    w->first[4 * w->pixels] = count;
 }
 
 /* The list of each output, for pixels from `top` to `bottom`. */
@@ -152,12 +180,17 @@ static void to_kernels(const shape *s, const work *w, const unsigned char *corne
 
 static void to_image(const shape *s, const work *w, const float *kernels) {
     for (long f = 0; f < w->chunks; f++, kernels += s->outputs * KERNEL_FLOATS) {
+        const set *kept = w->kept;
         for (long e = 0; e < 4 * w->pixels; e++) {
+            const float *gradient = w->gradient + e / 4 * s->outputs;
             float *window = w->back + f * CHUNK + w->place[e / 4];
             window += e / 2 % 2 * w->line + e % 2 * w->depth;
             sums found = load(window, w->line);
-            for (int k = w->first[e]; k < w->first[e + 1]; k++) {
-                found = add(found, w->by_pixel[k], kernels + w->kernel[k], CHUNK);
+            for (long k = 0; k < s->outputs; k += SET) {
+                for (set rest = *kept++; rest; rest &= rest - 1) {
+                    long o = k + __builtin_ctzll(rest);
+                    found = add(found, gradient[o], kernels + o * KERNEL_FLOATS, CHUNK);
+                }
             }
             store(found, window, w->line);
         }
@@ -180,8 +213,7 @@ static long lay_out(const shape *s, work *w, char *from) {
     w->image = take(&from, &bytes, w->size), w->back = take(&from, &bytes, w->size);
     w->gradient = take(&from, &bytes, kept);
     w->by_output = take(&from, &bytes, band), w->window = take(&from, &bytes, band);
-    w->by_pixel = take(&from, &bytes, kept), w->kernel = take(&from, &bytes, kept);
-    w->first = take(&from, &bytes, 4 * w->pixels + 1);
+    w->kept = take(&from, &bytes, 4 * w->pixels * w->sets * sizeof(set) / sizeof(float));
     w->place = take(&from, &bytes, w->pixels);
     return bytes;
 }
@@ -198,6 +230,7 @@ int binohm_gradients(const shape *s, const float *x, const short *sum, const flo
     w.line = (s->columns + 2) * w.depth;
     w.size = (s->rows + 2) * w.line;
     w.chunks = KERNEL * w.depth / CHUNK;
+    w.sets = (s->outputs + SET - 1) / SET;
     char *memory = aligned_alloc(64, lay_out(s, &w, NULL));
     if (!memory) {
         return 1;
@@ -215,7 +248,7 @@ int binohm_gradients(const shape *s, const float *x, const short *sum, const flo
         to_kernels(s, &w, corner, to);
         if (to_x) {
             memset(w.back, 0, w.size * sizeof(float));
-            list_by_pixel(s, &w, corner);
+            keep(s, &w, corner);
             to_image(s, &w, kernels);
             add_image(s, &w, to_x + n * area);
         }
