@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from results import RESULTS, Figures, Part, measure_parts, origin
-from trained import Finished, keep, kept
+from trained import Finished, keep, kept, same
 
 from binohm.gen.cli.actions import TRAINED_ON
 from binohm.gen.config import load
@@ -97,10 +97,10 @@ def finished(name: str) -> Iterator[tuple[int, Finished | None, str]]:
     for rows in ROWS:
         recipe, log = RECIPES[name].recipe(name, rows), log_of(name, rows)
         found, done = _trained(name, recipe)
-        if found is None:
-            found = kept(log, recipe)
-            done = len(found.history) if found else done
-        else:
+        before = kept(log, recipe)
+        if before and (found is None or same(before, found)):
+            found, done = before, len(before.history)
+        elif found:
             keep(log, recipe, found)
         yield rows, found, f"{done} of {recipe.epochs} epochs" if done else "not run"
 

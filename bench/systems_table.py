@@ -18,8 +18,9 @@ STORE = "cnv2, 64"
 
 def _lost(values: Values, name: str) -> str:
     """Points of accuracy lost by splitting for 128 rows."""
-    accuracy = values[f"{name}_accuracy"]
-    return f"{accuracy['unsplit'] - accuracy['128']:.2f} points ({accuracy['128']:.2f} %)"
+    accuracy, width = values[f"{name}_accuracy"], values[f"{name}_recipe"]["width"]
+    lost = f"{accuracy['unsplit'] - accuracy['128']:.2f} points ({accuracy['128']:.2f} %)"
+    return lost if width == 1 else f"{lost}, at {width:g} of the width"
 
 
 def _inference(values: Values) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from binohm.gen.network import Network
 from binohm.gen.training.recipe import Recipe
 
-__all__ = ["Finished", "keep", "kept"]
+__all__ = ["Finished", "keep", "kept", "same"]
 
 HEADS = ["epoch", "loss", "train_accuracy", "validation_accuracy"]
 
@@ -55,7 +55,7 @@ def keep(log: Path, recipe: Recipe, finished: Finished) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEADS)
         for epoch, values in enumerate(finished.history, 1):
-            table.writerow([epoch, *(f"{value:.6f}" for value in values)])
+            table.writerow([epoch, *_written(values)])
     finished.network.save(log.with_suffix(".npz"))
     facts = {"recipe": asdict(recipe), **finished.origin}
     log.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -72,3 +72,12 @@ def kept(log: Path, recipe: Recipe) -> Finished | None:
         rows = list(csv.reader(file))[1:]
     history = tuple(tuple(float(value) for value in row[1:]) for row in rows)
     return Finished(Network.load(log.with_suffix(".npz")), history, facts)
+
+
+def same(one: Finished, other: Finished) -> bool:
+    """Whether the learning curves are the same, as they are written."""
+    return [*map(_written, one.history)] == [*map(_written, other.history)]
+
+
+def _written(values: tuple[float, ...]) -> list[str]:
+    return [f"{value:.6f}" for value in values]

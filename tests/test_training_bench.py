@@ -1,6 +1,7 @@
 """The bench of input splitting: what was not trained is no figure, and what is shown is known."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -77,6 +78,24 @@ def test_what_is_kept_gives_the_same_figures(
     longer = replace(bench.RECIPES["mnist-mlp"], more={"epochs": EPOCHS + 1})
     monkeypatch.setattr(bench, "RECIPES", {"mnist-mlp": longer})
     assert bench.accuracies("mnist-mlp")["mnist_mlp_accuracy"][0] == {}
+
+
+def test_what_was_kept_keeps_its_origin(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the cache has the same training, whatever the commit of today."""
+    bench.accuracies("mnist-mlp")
+    earlier, other = bench._trained, {"commit": "bbb", "cpu": "new"}
+
+    def again(name: str, recipe: Recipe, **changed: object) -> tuple[object, int]:
+        found, done = earlier(name, recipe)
+        return found and replace(found, origin=other, **changed), done
+
+    def origins() -> list[dict[str, str]]:
+        return list(bench.accuracies("mnist-mlp")["mnist_mlp_origin"][0].values())
+
+    monkeypatch.setattr(bench, "_trained", again)
+    assert origins() == [{"commit": "aaa", "cpu": "old"}] * 2
+    monkeypatch.setattr(bench, "_trained", partial(again, history=((1.0, 0.5, 0.25),)))
+    assert origins() == [other] * 2
 
 
 def test_groups_read_by_amplifiers_save_their_conversions(bench: ModuleType) -> None:

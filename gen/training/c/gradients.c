@@ -26,8 +26,7 @@ typedef struct {
     float *gradient;        /* of an image's kept sums */
     float *by_output;       /* gradients of kept sums, */
     int *window;            /* and where their windows begin */
-    set *kept;              /* outputs kept in a pixel: of 2 x 2, four times as many as they need */
-    long sets;              /* that they need */
+    set *kept;              /* outputs that keep a pixel, for each corner of 2 x 2 */
     int *place;             /* where the first window of 2 x 2 begins */
     long depth, line, size; /* floats of a pixel, a row, an image */
     long chunks;            /* of a row of a window */
@@ -210,10 +209,11 @@ static void *take(char **from, long *bytes, long count) {
 
 static long lay_out(const shape *s, work *w, char *from) {
     long bytes = 0, kept = w->pixels * s->outputs, band = BAND * s->outputs;
+    long sets = (s->outputs + SET - 1) / SET;
     w->image = take(&from, &bytes, w->size), w->back = take(&from, &bytes, w->size);
     w->gradient = take(&from, &bytes, kept);
     w->by_output = take(&from, &bytes, band), w->window = take(&from, &bytes, band);
-    w->kept = take(&from, &bytes, 4 * w->pixels * w->sets * sizeof(set) / sizeof(float));
+    w->kept = take(&from, &bytes, 4 * w->pixels * sets * sizeof(set) / sizeof(float));
     w->place = take(&from, &bytes, w->pixels);
     return bytes;
 }
@@ -230,7 +230,6 @@ int binohm_gradients(const shape *s, const float *x, const short *sum, const flo
     w.line = (s->columns + 2) * w.depth;
     w.size = (s->rows + 2) * w.line;
     w.chunks = KERNEL * w.depth / CHUNK;
-    w.sets = (s->outputs + SET - 1) / SET;
     char *memory = aligned_alloc(64, lay_out(s, &w, NULL));
     if (!memory) {
         return 1;

@@ -20,23 +20,23 @@ enum { BYTE = 8, BLOCK = 16, VECTOR = 4, WINDOWS = 4 };
 typedef unsigned long long word;
 typedef unsigned short number;
 
-/* What is looked up in a table, four bits of each byte, or all that there is to count. */
+/* Parts of a word whose bits are counted at once: four bits of each byte by a table, or all. */
 #ifdef __AVX2__
 enum { PARTS = 2 };
 static inline word part(word bits, long n) { return bits >> 4 * n & 0x0f0f0f0f0f0f0f0f; }
 #else
 enum { PARTS = 1 };
-static inline word part(word bits, long n) { return bits >> n; }
+static inline word part(word bits, long n) { return n ? 0 : bits; }
 #endif
 
 typedef struct {
     unsigned char *image;
-    word *window, *mask;      /* parts of words */
-    word *kernels;            /* as arrange() has them */
-    number *apart;            /* bits that differ: of each window, of each output */
-    long depth, line;         /* bytes of a pixel, of a row of the image */
-    long words;               /* of a row of a window */
-    long blocks;
+    word *window, *mask; /* parts of words */
+    word *kernels;       /* as arrange() has them */
+    number *apart;       /* bits that differ: of each window, of each output */
+    long depth, line;    /* bytes of a pixel, of a row of the image */
+    long words;          /* of a row of a window */
+    long blocks;         /* of outputs */
 } work;
 
 /* A bit for each of up to 8. */
@@ -95,7 +95,7 @@ static void arrange(const shape *s, const work *w, const word *kernels) {
     }
 }
 
-/* Ones of up to 31 bytes each are added up in a byte. */
+/* Ones of up to 31 words are added up byte by byte. */
 static inline __attribute__((always_inline)) void count(const work *w, long words, number *apart) {
     const __m256i ones = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1,
                                           2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
@@ -123,6 +123,23 @@ static inline __attribute__((always_inline)) void count(const work *w, long word
         _mm256_storeu_si256((__m256i *)apart, all);
     }
 }
+#else
+static void arrange(const shape *s, const work *w, const word *kernels) {
+    memcpy(w->kernels, kernels, s->outputs * KERNEL * w->words * sizeof(word));
+}
+
+static inline __attribute__((always_inline)) void count(const work *w, long words, number *apart) {
+    const word *kernel = w->kernels;
+    for (long k = 0; k < w->blocks * BLOCK; k++, kernel += words) {
+        int found = 0;
+#pragma GCC unroll 6
+        for (long n = 0; n < words; n++) {
+            found += __builtin_popcountll(kernel[n] ^ w->window[n]);
+        }
+        apart[k] = found;
+    }
+}
+#endif
 
 /* With a constant number of words, the window stays in registers. */
 static void compare(const work *w, number *apart) {
@@ -137,22 +154,6 @@ static void compare(const work *w, number *apart) {
             count(w, KERNEL * w->words, apart);
     }
 }
-#else
-static void arrange(const shape *s, const work *w, const word *kernels) {
-    memcpy(w->kernels, kernels, s->outputs * KERNEL * w->words * sizeof(word));
-}
-
-static void compare(const work *w, number *apart) {
-    const word *kernel = w->kernels;
-    for (long k = 0; k < w->blocks * BLOCK; k++) {
-        int found = 0;
-        for (long n = 0; n < KERNEL * w->words; n++) {
-            found += __builtin_popcountll(*kernel++ ^ w->window[n]);
-        }
-        apart[k] = found;
-    }
-}
-#endif
 
 static void largest(const number *restrict apart, long next, const short *const *base,
                     long outputs, short *restrict to, unsigned char *restrict corner) {
